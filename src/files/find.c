@@ -247,7 +247,7 @@ static int reopen_dir(torc_req *rq, struct static_core *core, const char *name,
     uint64_t seen = rq->ctx->io->now;
     struct stat st = {0};
     struct io_call how = {.open = {AT_FDCWD, IO_OPEN_DIRECTORY, name, &st}};
-    int fd = opening_open(rq, core, &how, false);
+    int fd = opening_open(rq, &core->cache, &how, false);
     if (fd < 0) return fd;
     bool in_memory = is_in_memory(rq, core, name, fd, &st);
     struct static_dir *d = malloc(sizeof *d);
@@ -291,7 +291,7 @@ static int open_source(torc_req *rq, struct static_core *core, const struct stat
 {
     struct stat st;
     struct io_call how = {.open = {dir->fd, IO_OPEN_BENEATH, path, &st}};
-    s->fd = opening_open(rq, core, &how, dir->in_memory);
+    s->fd = opening_open(rq, &core->cache, &how, dir->in_memory);
     if (s->fd < 0) return s->fd;
     if (!S_ISREG(st.st_mode)) {
         close(s->fd);

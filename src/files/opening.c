@@ -42,13 +42,13 @@ static int open_once(torc_req *rq, const struct io_call *how, bool in_memory)
     return fd == -EAGAIN ? open_off_core(rq, how) : fd;
 }
 
-int opening_open(torc_req *rq, struct static_core *core, const struct io_call *how, bool in_memory)
+int opening_open(torc_req *rq, struct file_cache *cache, const struct io_call *how, bool in_memory)
 {
     int fd = -EAGAIN;
     for (int tries = OPEN_TRIES; tries > 0; tries--) {
         fd = open_once(rq, how, in_memory);
         if (fd == -EMFILE || fd == -ENFILE) {
-            if (!file_cache_evict(&core->cache)) break;
+            if (!file_cache_evict(cache)) break;
         } else if (fd != -EAGAIN && fd != -EINTR) { /* a concurrent rename: openat2(2), EAGAIN */
             break;
         }

@@ -1,10 +1,9 @@
 #include "serve/process.h"
 
 #include "base/cpus.h"
+#include "base/wake.h"
 #include "serve/core.h"
 #include "serve/signals.h"
-
-#include "base/wake.h"
 
 #include <pthread.h>
 #include <sys/resource.h>
