@@ -708,7 +708,6 @@ static void json_has_a_point_in_any_locale(void **state)
         assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/fraction"}), 0);
         is(torc_test_body(other), "{\"half\":0.5,\"name\":\"J\xc3\xb6rg\"}");
     }
-    comma_locale_leave();
     torc_test_close(other);
     torc_server_free(s);
 }
@@ -767,7 +766,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
-        cmocka_unit_test(json_has_a_point_in_any_locale),
+        cmocka_unit_test_teardown(json_has_a_point_in_any_locale, comma_locale_leave),
         cmocka_unit_test(middleware_runs),
         cmocka_unit_test(an_engine_that_is_refused_later_is_told),
         cmocka_unit_test(functions_of_the_core_run),
