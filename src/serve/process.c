@@ -38,7 +38,13 @@ static void in_child(void)
 
 static void watch_forks(void)
 {
+    id = getpid();
     pthread_atfork(NULL, NULL, in_child);
+}
+
+void process_watch(void)
+{
+    pthread_once(&once, watch_forks);
 }
 
 static void raise_limit(void)
@@ -52,7 +58,7 @@ static void raise_limit(void)
 
 void process_begin(void)
 {
-    pthread_once(&once, watch_forks);
+    process_watch();
     pthread_mutex_lock(&mutex);
     id = getpid();
     if (n_servers == 0) {

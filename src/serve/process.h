@@ -11,5 +11,8 @@ void process_begin(void);
 /* Undoes it with the last server, unless the program has set another limit since. */
 void process_end(void);
 
-/* As getpid(2), without a system call, once process_begin was called. */
+/* Has what follows fork(2) in a child do so, but leaves the limit alone: the program is a test. */
+void process_watch(void);
+
+/* As getpid(2), without a system call, once process_begin or process_watch was called. */
 pid_t process_id(void);

@@ -71,7 +71,7 @@ struct torc_server {
     pthread_t control;   /* see life.c */
     bool is_controlled;  /* it has not been joined */
     bool has_started;    /* and did not fail to */
-    pid_t process;       /* that has started it; 0 before, and once a start has failed */
+    pid_t process;       /* that has started or opened it; 0 before, and once a start has failed */
     int status;          /* the exit status, once the server has ended or could not start */
     pthread_cond_t over; /* it has ended */
 

@@ -7,6 +7,7 @@
 #include "io/network.h"
 #include "serve/mount.h"
 #include "serve/needs.h"
+#include "serve/process.h"
 #include "serve/routing.h"
 #include "serve/server_state.h"
 #include "task/stack.h"
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIMIT_NS     (60 * NS_PER_S)
 #define JOB_LIMIT_NS (10 * NS_PER_S)
@@ -99,6 +101,8 @@ static void enter(struct torc_test *t)
     if (c->n_ends) c->http.on_request_done = core_request_done;
     s->cores = c;
     s->n_cores = 1;
+    process_watch();
+    s->process = getpid(); /* before has_cores, as torc_post asks for it then */
     s->has_cores = c->is_open = true;
     s->started_at = clock_ns();
     measures_begin(&s->measures, c, 1, io_holds_thread(s->engine), s->started_at);
@@ -219,6 +223,7 @@ void torc_test_close(torc_test *t)
         io_close(&t->core.loop.io);
     }
     s->has_cores = false;
+    s->process = 0;
     s->cores = NULL;
     s->n_cores = 0;
     s->phase = SERVER_ENDED;

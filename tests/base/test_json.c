@@ -140,7 +140,6 @@ static void numbers_have_a_point_in_any_locale(void **state)
     assert_string_equal(m.all, "0.25 1.5 x");
     snprintf(text, sizeof text, "%.1f", 0.5);
     if (has_comma) assert_string_equal(text, "0,5"); /* what else is printed is the program's */
-    comma_locale_leave();
 }
 
 int main(void)
@@ -150,7 +149,7 @@ int main(void)
         cmocka_unit_test(files),
         cmocka_unit_test(printf_output_is_bounded),
         cmocka_unit_test(decimals),
-        cmocka_unit_test(numbers_have_a_point_in_any_locale),
+        cmocka_unit_test_teardown(numbers_have_a_point_in_any_locale, comma_locale_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

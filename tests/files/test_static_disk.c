@@ -189,25 +189,71 @@ static void ranges_of_a_file_that_is_mapped(void **state)
     assert_int_equal(reply.body[0], files_byte(DISK_SIZE - 1));
 }
 
-/* Those that wait for the disk, and those that wait for their turn, take nothing with them. */
-static void clients_that_leave_meanwhile(void **state)
+static void leave_meanwhile(enum disk_mode mode, int first, int n)
 {
     struct client slow[DOWNLOADS];
-    (void)state;
-    need_disk();
     site_start();
-    slow_disk_set(DISK_WAITS);
-    for (int i = 0; i < DOWNLOADS; i++) {
+    expect("/quick", 200, "quick");
+    slow_disk_set(mode);
+    for (int i = 0; i < n; i++) {
         client_open(&slow[i], &server);
-        client_ask(&slow[i], "GET", each_of_its_own(i), "");
+        client_ask(&slow[i], "GET", each_of_its_own(first + i), "");
     }
     await_reads();
-    for (int i = 0; i < DOWNLOADS; i++) client_reset(&slow[i]);
+    for (int i = 0; i < n; i++) client_reset(&slow[i]);
     expect("/quick", 200, "quick");
     slow_disk_set(DISK_SERVES);
     site_await_open_files(0);
     assert_int_equal(get("/slow/60"), 200);
     expect_whole(&reply);
+    site_await_open_files(0); /* also of those that were opened meanwhile */
+}
+
+/* Those that wait for the disk, and those that wait for their turn, take nothing with them. */
+static void clients_that_leave_meanwhile(void **state)
+{
+    (void)state;
+    need_disk();
+    leave_meanwhile(DISK_WAITS, 0, DOWNLOADS);
+}
+
+static void clients_that_leave_while_names_are_looked_up(void **state)
+{
+    (void)state;
+    need_disk();
+    leave_meanwhile(DISK_HIDES, DISK_FRESH, DISK_FILES - DISK_FRESH);
+}
+
+/* The drain waits for it, and for what was begun for a client that has left. */
+static void an_end_while_names_are_looked_up(void **state)
+{
+    enum { CLIENTS = DISK_FILES - DISK_FRESH };
+    struct client slow[CLIENTS];
+    (void)state;
+    need_disk();
+    site_start("--drain-timeout", "1h");
+    expect("/quick", 200, "quick");
+    slow_disk_set(DISK_HIDES);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open(&slow[i], &server);
+        client_ask(&slow[i], "GET", each_of_its_own(DISK_FRESH + i), "");
+    }
+    await_reads();
+    for (int i = 1; i < CLIENTS; i += 2) client_reset(&slow[i]);
+    expect("/quick", 200, "quick");
+    server_signal(&server, SIGTERM);
+    assert_int_equal(client_more(&client), 0); /* it has come */
+    assert_true(slow_disk_waiting() > 0);
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < CLIENTS; i += 2) {
+        client_reply(&slow[i], "GET", &reply);
+        expect_whole(&reply);
+        client_close(&slow[i]);
+    }
+    assert_int_equal(server_wait(&server), 0);
+    server_free(&server);
+    client_close(&client);
+    reply_free(&reply);
 }
 
 /* ---- a disk that fails ---- */
@@ -561,6 +607,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(names_that_are_looked_up, stop),
         cmocka_unit_test_teardown(ranges_of_a_file_that_is_mapped, stop),
         cmocka_unit_test_teardown(clients_that_leave_meanwhile, stop),
+        cmocka_unit_test_teardown(clients_that_leave_while_names_are_looked_up, stop),
+        cmocka_unit_test(an_end_while_names_are_looked_up),
         cmocka_unit_test(a_disk_that_fails_ends_the_response),
         cmocka_unit_test_teardown(a_disk_that_fails_behind_a_mapping, stop),
         cmocka_unit_test(a_deadline_after_the_head),

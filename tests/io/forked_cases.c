@@ -56,6 +56,7 @@ static void a_child_changes_nothing(void **state)
     struct rig *r = rig_open(NULL);
     struct endpoint reading, quiet;
     int begin[2], status;
+    assert_int_equal(has_ring(), io_engine_has_ring(rig_engine)); /* here, and not in the child */
     assert_int_equal(pipe(begin), 0);
     endpoint_open(r, &reading);
     endpoint_open(r, &quiet);

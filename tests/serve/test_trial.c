@@ -676,6 +676,34 @@ static void an_engine_that_is_refused_later_is_told(void **state)
     assert_int_equal(status, 0);
 }
 
+static void does_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void posts_in_child(torc_req *rq, void *arg)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) _exit(torc_post(arg, 0, does_nothing, NULL) == -ECHILD ? 0 : 1);
+    waitpid(child, &status, 0);
+    torc_replyf(rq, 200, "%d %d", status, torc_post(arg, 0, does_nothing, NULL));
+}
+
+static void nothing_is_posted_in_a_child(void **state)
+{
+    (void)state;
+    torc_server *s = torc_server_new("x 1");
+    assert_int_equal(torc_route(s, "GET", "/post", posts_in_child, s), 0);
+    assert_int_equal(torc_server_set(s, "engine", engine), 0);
+    torc_test *other = torc_test_open(s);
+    assert_non_null(other);
+    assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/post"}), 0);
+    is(torc_test_body(other), "0 0");
+    torc_test_close(other);
+    torc_server_free(s);
+}
+
 static void functions_of_the_core_run(void **state)
 {
     (void)state;
@@ -708,7 +736,6 @@ static void json_has_a_point_in_any_locale(void **state)
         assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/fraction"}), 0);
         is(torc_test_body(other), "{\"half\":0.5,\"name\":\"J\xc3\xb6rg\"}");
     }
-    comma_locale_leave();
     torc_test_close(other);
     torc_server_free(s);
 }
@@ -767,9 +794,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
-        cmocka_unit_test(json_has_a_point_in_any_locale),
+        cmocka_unit_test_teardown(json_has_a_point_in_any_locale, comma_locale_leave),
         cmocka_unit_test(middleware_runs),
         cmocka_unit_test(an_engine_that_is_refused_later_is_told),
+        cmocka_unit_test(nothing_is_posted_in_a_child),
         cmocka_unit_test(functions_of_the_core_run),
         cmocka_unit_test(options_of_the_program_have_values),
     };
