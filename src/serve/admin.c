@@ -102,7 +102,7 @@ static const struct metric metrics[] = {
      AT(http.stats.upstream_connects)},
     {"upstream_requests", "requests sent to other servers, repeated ones included", COUNTER,
      AT(http.stats.upstream_requests)},
-    {"upstream_repeated", "requests sent again as a keep-alive connection was dead or answered 408",
+    {"upstream_repeated", "requests repeated, as a keep-alive connection was dead or answered 408",
      COUNTER, AT(http.stats.upstream_repeated)},
     {"upstream_waited", "requests that waited for a connection to another server", COUNTER,
      AT(http.stats.upstream_waited)},
