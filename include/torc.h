@@ -118,9 +118,9 @@ TORC_API void torc_server_free(torc_server *s);
 
 /* Sets one option by the name of its flag without the dashes: ("depth", "512"), ("cores", "0-3"),
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
- * and what it takes. -ENOMEM; -EBUSY once the server has started. Each call sets an option anew;
- * one that is repeatable, such as "listen", gets one more value, and keeps those that it has. The
- * config file and the command line override it: see torc_server_parse. */
+ * and what it takes. -ENOMEM; -EBUSY once the server has started. A call replaces what an earlier
+ * one has set; an option that is repeatable, such as "listen", keeps its values and gets one more.
+ * The config file and the command line override it: see torc_server_parse. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`

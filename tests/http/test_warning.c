@@ -76,12 +76,17 @@ static void expect(const char *want)
     lseek(messages, 0, SEEK_SET);
 }
 
-static int end(void **state)
+static void finish(void)
 {
-    (void)state;
     listen_to_stderr();
     warnings_end(&w);
     stop_listening();
+}
+
+static int end(void **state)
+{
+    (void)state;
+    finish();
     close(messages);
     return 0;
 }
@@ -166,9 +171,7 @@ static void nothing_goes_untold(void **state)
     (void)state;
     happens(WARN_FILE, "no", 3);
     expect("torc: no\n");
-    listen_to_stderr();
-    warnings_end(&w);
-    stop_listening();
+    finish();
     expect("torc: no (2 times since the last such message)\n");
 }
 

@@ -23,7 +23,7 @@ static bool has_ring(void)
     return found;
 }
 
-/* Exits with 0 if nothing of it completed and the ring is not to be had. */
+/* Exits with 0 if none of these operations completed and the ring is not mapped. */
 static void disturb(struct rig *r, struct endpoint *reading, struct endpoint *quiet, int begin)
 {
     static char bytes[N];
