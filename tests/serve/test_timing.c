@@ -60,8 +60,14 @@ static void test_run_and_wait(void **state)
     struct times t;
     (void)state;
     server_start(&s, "--timing");
-    ask(&s, "/both", 200, &t);
-    assert_true(t.run >= 40 && t.wait >= 40);
+    /* Where the machine stands still between the handler's call and its suspension, that belongs
+     * to its run, and the wait is shorter by as much: such a request is made again. */
+    int asked = 0;
+    do {
+        ask(&s, "/both", 200, &t);
+        assert_true(t.run >= 40 && t.run + t.wait >= 80);
+    } while (t.wait < 40 && ++asked < 20);
+    assert_true(t.wait >= 40);
     ask(&s, "/plain", 200, &t);
     assert_true(t.wait == 0 && t.core < 200);
     ask(&s, "/group", 200, &t);
