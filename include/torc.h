@@ -1047,7 +1047,8 @@ TORC_API bool torc_trace_parent(torc_req *rq, char out[TORC_TRACE_PARENT]);
  */
 /* Opens a group; it is freed with the request. A group that the handler does not join is joined
  * after the handler returns, so do not pass its functions memory of the handler's stack in that
- * case. NULL if out of memory, or outside the fibers of the request. */
+ * case. NULL if out of memory, or outside the fibers of the request; the calls below return -ENOMEM
+ * for it, so that it is enough to check what torc_group_join returns. */
 TORC_API torc_group *torc_group_open(torc_req *rq);
 
 /* As torc_deadline, for the functions of the group. It counts while any of them runs. 0, or -EPERM

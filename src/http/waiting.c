@@ -172,12 +172,14 @@ static int run_task(void *ctx, void *arg)
 
 int torc_spawn(torc_group *g, torc_task *fn, void *arg)
 {
+    if (!g) return -ENOMEM;
     struct task t = {fn, g->rq, arg};
     return group_spawn(&g->group, run_task, &t, NULL);
 }
 
 int torc_group_deadline(torc_group *g, unsigned ms)
 {
+    if (!g) return -ENOMEM;
     if (!request_scope(g->rq)) return -EPERM;
     scope_set_deadline(&g->group.scope, clock_ns() + ms * NS_PER_MS);
     return 0;
@@ -185,7 +187,7 @@ int torc_group_deadline(torc_group *g, unsigned ms)
 
 int torc_group_join(torc_group *g)
 {
-    return group_join(&g->group);
+    return g ? group_join(&g->group) : -ENOMEM;
 }
 
 /* ---- events ---- */

@@ -553,6 +553,24 @@ static void what_is_missing_is_refused(void **state)
     end(s);
 }
 
+static int never(torc_req *rq, void *arg)
+{
+    (void)rq;
+    *(bool *)arg = true;
+    return 0;
+}
+
+/* A handler may leave it to the join to find out. */
+static void a_group_without_memory_fails_at_its_join(void **state)
+{
+    bool ran = false;
+    (void)state;
+    assert_int_equal(torc_group_deadline(NULL, 1000), -ENOMEM);
+    assert_int_equal(torc_spawn(NULL, never, &ran), -ENOMEM);
+    assert_int_equal(torc_group_join(NULL), -ENOMEM);
+    assert_false(ran);
+}
+
 /* What the start has closed may wake this thread a moment later. */
 static void calls_of_the_program_are_not_interrupted(void **state)
 {
@@ -1305,6 +1323,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_socket_that_was_given_outlives_a_start_that_failed),
         cmocka_unit_test(reasons_are_told),
         cmocka_unit_test(what_is_missing_is_refused),
+        cmocka_unit_test(a_group_without_memory_fails_at_its_join),
         cmocka_unit_test(calls_of_the_program_are_not_interrupted),
         cmocka_unit_test(options_are_read_before_it_starts),
         cmocka_unit_test(the_command_line_wins_whenever_it_is_read),
