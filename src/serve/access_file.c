@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +20,29 @@ int access_file_open(const char *path)
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd >= 0) fcntl(fd, F_SETFL, O_APPEND);
     return fd;
+}
+
+/* Whether a file can be made at `path`, which is not there. */
+static int check_directory(const char *path)
+{
+    char *copy = strdup(path);
+    if (!copy) return -ENOMEM;
+    int err = faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+    free(copy);
+    return err;
+}
+
+int access_file_check(const char *path)
+{
+    struct stat st;
+    size_t n = path ? strlen(path) : 0;
+    if (!path) return 0;
+    if (n && path[n - 1] == '/') return -EISDIR;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return -EISDIR;
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0) return 0;
+    if (errno != ENOENT || !n) return -errno;
+    return lstat(path, &st) == 0 ? 0
+                                 : check_directory(path); /* a link may lead where one is made */
 }
 
 bool access_file_regular(int fd)

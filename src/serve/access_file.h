@@ -9,6 +9,10 @@ const char *access_file_path(const char *option);
 /* `path` as of access_file_path. A descriptor, or -1 and errno. */
 int access_file_open(const char *path);
 
+/* 0 if access_file_open would succeed now, or a negative errno; makes and opens nothing, as a
+ * FIFO's reader would take that for its end. Whether a FIFO has a reader is not looked at. */
+int access_file_check(const char *path);
+
 /* Whether writing to it does not wait for a reader. */
 bool access_file_regular(int fd);
 

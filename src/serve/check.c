@@ -1,6 +1,8 @@
 #include "serve/check.h"
 
 #include "base/json.h"
+#include "serve/access_file.h"
+#include "serve/mount.h"
 #include "serve/running.h"
 #include "serve/server_state.h"
 #include "serve/settings.h"
@@ -231,10 +233,22 @@ static bool ask_running(const struct torc_server *s, struct running *r)
     return true;
 }
 
+/* What a start opens besides. */
+static int check_files(struct torc_server *s)
+{
+    const char *log = s->options->access_log;
+    int err = mounts_check(s);
+    if (err == 0 && log && (err = access_file_check(access_file_path(log))) < 0)
+        return server_fail(s, err, "cannot open --access-log %s: %s", log, strerror(-err));
+    return err;
+}
+
 int server_check(struct torc_server *s)
 {
     char why[512];
     struct running running = {0};
+    int err = check_files(s);
+    if (err < 0) return err;
     struct io *io = open_core(s->options, s->engine, s->options->io.features, why, sizeof why);
     if (!io) return server_fail(s, -EIO, "%s", why);
     const struct running *r = ask_running(s, &running) ? &running : NULL;

@@ -251,6 +251,34 @@ static void test_json_without_check_is_rejected(void **state)
     server_free(&s);
 }
 
+/* As at the start; no file is made. */
+static void test_a_log_that_cannot_be_opened(void **state)
+{
+    char dir[] = "/tmp/torc-check-XXXXXX", missing[64], made[64], as_file[64];
+    struct {
+        const char *path;
+        int status, err;
+    } cases[] = {{missing, 1, ENOENT}, {dir, 1, EISDIR}, {as_file, 1, ENOTDIR}, {made, 0, 0}};
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(missing, sizeof missing, "%s/no/log", dir);
+    snprintf(made, sizeof made, "%s/log", dir);
+    snprintf(as_file, sizeof as_file, "/proc/self/exe/log");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s;
+        struct server_how how = {.engine = server_engine};
+        const char *const options[] = {"--check", "--access-log", cases[i].path, NULL};
+        char line[256];
+        assert_int_equal(server_run(&s, &how, options), cases[i].status);
+        snprintf(line, sizeof line, "cannot open --access-log %s: %s\n", cases[i].path,
+                 strerror(cases[i].err));
+        assert_int_equal(!strstr(server_log(&s), line), !cases[i].err);
+        server_free(&s);
+        assert_int_equal(access(made, F_OK), -1);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -262,6 +290,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_json_has_the_reason_of_a_refusal),
         cmocka_unit_test(test_json_with_few_descriptors),
         cmocka_unit_test(test_json_without_check_is_rejected),
+        cmocka_unit_test(test_a_log_that_cannot_be_opened),
         cmocka_unit_test(test_options_without_effect),
         cmocka_unit_test(test_threads_of_another_engine),
         cmocka_unit_test(test_given_defaults),
