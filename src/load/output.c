@@ -12,6 +12,14 @@ static int cannot_write(const char *path)
     return -1;
 }
 
+/* As with --json /dev/stdout; devices such as /dev/null take any number of reports. */
+static bool is_stdout(int fd)
+{
+    struct stat s, t;
+    return fstat(fd, &s) == 0 && fstat(STDOUT_FILENO, &t) == 0 && s.st_dev == t.st_dev &&
+           s.st_ino == t.st_ino && (!S_ISCHR(s.st_mode) || isatty(fd));
+}
+
 int output_open(struct output *o, const char *path)
 {
     *o = (struct output){.path = path};
@@ -24,6 +32,11 @@ int output_open(struct output *o, const char *path)
     o->created = fd >= 0;
     if (fd < 0 && errno == EEXIST) fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) return cannot_write(path);
+    if (is_stdout(fd)) {
+        close(fd);
+        o->file = stdout;
+        return 0;
+    }
     o->file = fdopen(fd, "w");
     if (o->file) return 0;
     close(fd);
@@ -40,6 +53,7 @@ void output_drop(struct output *o)
 bool output_same(const struct output *a, const struct output *b)
 {
     struct stat s, t;
+    if (a->file == stdout && b->file == stdout) return true;
     return a->file && b->file && fstat(fileno(a->file), &s) == 0 &&
            fstat(fileno(b->file), &t) == 0 && S_ISREG(s.st_mode) && s.st_dev == t.st_dev &&
            s.st_ino == t.st_ino;

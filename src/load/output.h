@@ -12,13 +12,15 @@ struct output {
     bool created; /* the file is new */
 };
 
-/* -1 with a line on stderr where it cannot be opened. */
+/* What is stdout by another name, such as /dev/stdout, counts as it. -1 with a line on stderr where
+ * it cannot be opened. */
 int output_open(struct output *o, const char *path);
 
 /* Closes it unwritten; removes it where output_open created it. */
 void output_drop(struct output *o);
 
-/* Whether both are the same regular file, so that one would overwrite the other. */
+/* Whether both are stdout or the same regular file, so that they would mix or overwrite each
+ * other. */
 bool output_same(const struct output *a, const struct output *b);
 
 /* Empties the file. */

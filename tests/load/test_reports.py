@@ -1,5 +1,6 @@
 """Reports are written where they can be, and files are left alone where they cannot."""
 
+import json
 import os
 import resource
 import subprocess
@@ -73,12 +74,28 @@ class Reports(rig.Case):
         server, link = self.each(reply()), self.scratch / "link"
         self.report.write_text("")
         link.symlink_to(self.report)
-        for json, hdr in ((link, link), (self.report, link), (link, self.scratch / ".." / self.scratch.name / "link")):
-            process = self.start("--quiet", "--requests", 1, "--json", json, "--hdr", hdr, server.url)
+        for first, second in (
+            (link, link),
+            (self.report, link),
+            (link, self.scratch / ".." / self.scratch.name / "link"),
+        ):
+            process = self.start("--quiet", "--requests", 1, "--json", first, "--hdr", second, server.url)
             done = self.finish(process)
             self.assertEqual((done.status, done.out, done.json), (2, "", None), done)
             self.assertEqual(len(done.err.splitlines()), 1)
         self.assertEqual(len(server.requests), 0)
+
+    def test_stdout_by_another_name_has_one_report(self):
+        server, file = self.each(reply()), self.scratch / "redirected"
+        done = self.finish(self.start("--quiet", "--requests", 1, "--json", "/dev/stdout", server.url))
+        self.assertEqual((done.status, json.loads(done.out)["requests"]), (0, 1))
+        with open(file, "w") as out:
+            process = self.start("--quiet", "--requests", 1, "--json", file, server.url, stdout=out)
+            self.assertEqual(self.finish(process).status, 0)
+        self.assertEqual(json.loads(file.read_text())["requests"], 1)
+        both = ("--json", "/dev/stdout", "--hdr", "/proc/self/fd/1")
+        done = self.finish(self.start("--quiet", "--requests", 1, *both, server.url))
+        self.assertEqual((done.status, done.out, len(done.err.splitlines())), (2, "", 1), done)
 
     def test_closed_standard_descriptors_do_not_become_sockets(self):
         """A socket with the number of stdout or stderr would be sent the report."""
