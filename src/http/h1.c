@@ -187,14 +187,17 @@ COLD static void refuse(struct h1_exchange *x, int status)
     if (!refuse_on_fiber(x, status)) h1_respond_error(x, status);
 }
 
-/* Responds to a head that could not be parsed; nothing after it can be trusted. */
+/* Responds to a head that could not be parsed; nothing after it can be trusted. With 501 the
+ * request line was understood, so that its path counts. */
 void h1_reject_head(struct h1_exchange *x, int status)
 {
+    struct torc_req *rq = &x->rq;
+    bool understood = status == 501 && target_parse(head_target(&rq->head), false, &rq->target);
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
-    request_forget(&x->rq);
+    if (!understood) request_forget(rq);
     if (status == 503)
         http_warn(x->conn->ctx, WARN_NO_MEMORY, "no memory for a head (--request-memory); 503");
-    x->rq.close_after_response = true;
+    rq->close_after_response = true;
     refuse(x, status);
 }
 

@@ -301,18 +301,47 @@ static void store_method(struct h1_parser *p, enum message_result result)
     p->head->method = (int8_t)http_method_of(p->head->method_name);
 }
 
+static bool is_token(slice s)
+{
+    return field_name_valid(s) && s.len <= METHOD_MAX; /* the same bytes (RFC 9110, 5.1 and 9.1) */
+}
+
+/* llhttp stops within a method that it does not know. Where the request line is there as a whole,
+ * takes it for the log and for those who may give the response. */
+COLD static void store_unknown_method(struct h1_parser *p, slice in)
+{
+    static const slice before = {" HTTP/1.", 8};
+    struct head *h = p->head;
+    const char *end = memmem(in.ptr, in.len, "\r\n", 2), *space = memchr(in.ptr, ' ', in.len);
+    if (!end || !space || end - space < (ptrdiff_t)before.len + 3) return;
+    const char *version = end - before.len - 1, *target = space + 1;
+    size_t target_len = (size_t)(version - target);
+    slice name = slice_of(in.ptr, (size_t)(space - in.ptr));
+    if (!is_token(name) || memcmp(version, before.ptr, before.len) != 0 ||
+        target_len > TARGET_MAX || (end[-1] != '0' && end[-1] != '1') ||
+        memchr(target, ' ', target_len))
+        return;
+    char *copy = arena_alloc(p->arena, name.len);
+    if (!copy || append(p, slice_of(target, target_len)) != 0) return;
+    memcpy(copy, name.ptr, name.len);
+    h->method_name = slice_of(copy, name.len);
+    h->target_len = (uint16_t)target_len;
+    h->minor = (int8_t)(end[-1] - '0');
+}
+
 /* Runs llhttp on `in`; returns how many bytes it used. */
 static size_t run_llhttp(struct h1_parser *p, slice in)
 {
-    if (!p->llhttp_used) message_begin_request(&p->message, &events);
+    bool in_head = p->state == PARSE_HEAD, first = !p->llhttp_used;
+    if (first) message_begin_request(&p->message, &events);
     p->llhttp_used = true;
     p->input = in.ptr;
     p->input_len = in.len;
-    bool in_head = p->state == PARSE_HEAD;
     size_t used;
     enum message_result result = message_read(&p->message, in, &used);
     if (in_head) store_method(p, result);
     if (result == MESSAGE_OK || result == MESSAGE_PAUSED) return used;
+    if (result == MESSAGE_BAD_METHOD && first) store_unknown_method(p, in);
     p->status = status_of(p, result);
     p->state = PARSE_ERROR;
     return used;

@@ -14,6 +14,7 @@ enum {
     HEAD_BYTES_MIN = 1024,
     HEAD_BYTES_MAX = 64 * 1024, /* offsets into head.text have 16 bits */
     HEAD_FIELDS_MAX = 1000,
+    METHOD_MAX = 32, /* bytes of a method that is kept; those that are served have at most nine */
     HEAD_OWN_FIELDS = 32, /* more than browsers and proxies send */
 };
 
@@ -24,7 +25,7 @@ struct head_field {
 
 struct head {
     char *text;              /* target, field names and values, concatenated */
-    slice method_name;       /* as sent; static memory; absent if it was not parsed */
+    slice method_name;       /* as sent; lives as long as `text`; absent if it was not parsed */
     uint64_t content_length; /* of the body; 0 if chunked or absent */
     uint16_t target_len;     /* the target begins at text[0] */
     uint16_t n_fields;

@@ -229,7 +229,7 @@ slice request_pattern(const struct torc_req *rq)
 
 static void put_route(slice method, slice pattern, char out[REQUEST_ROUTE])
 {
-    size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has nine letters at most */
+    size_t room = REQUEST_ROUTE - 2 - method.len; /* a method has METHOD_MAX bytes at most */
     if (pattern.len > room) pattern.len = room;
     char *p = slice_copy(out, method.ptr, method.len);
     if (method.len) *p++ = ' ';

@@ -274,6 +274,35 @@ static void rejected_heads_log_what_is_known(void **state)
                 SLICE("\r\nG@T"), LOG_JSON, PEER, 400, 5);
 }
 
+/* Methods that the parser does not know are well-formed all the same (RFC 9110, 9.1). */
+static void unknown_methods_are_logged(void **state)
+{
+    static const struct {
+        slice head;
+        const char *line;
+    } cases[] = {
+        {{"BREW /a?b HTTP/1.1\r\nHost: h\r\n", 29}, "BREW /a?b HTTP/1.1"},
+        {{"\r\nget /a HTTP/1.0\r\n", 19}, "get /a HTTP/1.0"},
+        {{"GETS \"\\ HTTP/1.1\r\n", 18}, "GETS \\x22\\x5c HTTP/1.1"},
+        {{"BREW /a HTTP/1.1", 16}, "-"},
+        {{"BREW  HTTP/1.1\r\n", 16}, "-"},
+        {{"BREW /a b HTTP/1.1\r\n", 20}, "-"},
+        {{"BREW /a HTTP/2.0\r\n", 18}, "-"},
+        {{"BREW /a HTTP/1.2\r\n", 18}, "-"},
+        {{"BREW\r\n", 6}, "-"},
+        {{"BREW \r\n", 7}, "-"},
+        {{"B@EW /a HTTP/1.1\r\n", 18}, "-"},
+        {{"BREW-FOR-THE-WHOLE-OF-THE-COMPANY /a HTTP/1.1\r\n", 47}, "-"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char want[120];
+        assert_int_equal(strlen(cases[i].head.ptr), cases[i].head.len);
+        snprintf(want, sizeof want, "192.0.2.1 - - [] \"%s\" 501 5 \"-\" \"-\"\n", cases[i].line);
+        assert_line(want, cases[i].head, LOG_COMBINED, PEER, 501, 5);
+    }
+}
+
 /* The combined format has a word at the end where the request was aborted, the JSON format always.
  */
 static void aborted_requests_have_a_word(void **state)
@@ -888,6 +917,7 @@ int main(void)
         TEST(combined_format),
         TEST(json_format),
         TEST(rejected_heads_log_what_is_known),
+        TEST(unknown_methods_are_logged),
         TEST(aborted_requests_have_a_word),
         TEST(every_byte_can_be_recovered),
         TEST(largest_head_fits_one_line),

@@ -266,6 +266,9 @@ static void test_methods(void **state)
     expect(&s, "PROPFIND", "/dav", "", 200, "dav PROPFIND  next=-22");
     expect(&s, "GET", "/dav", "", 405, "{\"all\":405,\"nested\":0}");
     expect(&s, "BREW", "/any", "", 501, "{\"all\":501,\"nested\":0}");
+    expect(&s, "BREW", "/api/conflict", "", 501, "{\"api\":501,\"nested\":0}");
+    server_await_log(&s, "end '/api/conflict' status=501 outcome=0 bytes=");
+    expect(&s, "BREW", "*", "", 501, "{\"all\":501,\"nested\":0}");
     server_stop(&s);
 }
 
