@@ -22,6 +22,7 @@
 
 struct stall_seen {
     uint64_t turn, since; /* the turn that was running, and when that was first seen */
+    uint64_t used;        /* CPU time of its thread at `since` */
     uint64_t said_at;     /* of the last message; 0: none */
     bool counted;
 };
@@ -105,24 +106,46 @@ static void describe_blocked(int tid, char *out, size_t size)
         snprintf(out, size, "it is blocked in system call %ld", call);
 }
 
+/* CPU time of the thread in ns; 0 if it has ended. */
+static uint64_t cpu_time_of(int tid)
+{
+    struct timespec ts;
+    clockid_t clock = (clockid_t)(~(unsigned)tid << 3 | 6); /* clock_getres(2), NOTES */
+    if (clock_gettime(clock, &ts) < 0) return 0;
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* Where it has run for less than half of the time, that is no fault of its handler. */
+static void describe_running(uint64_t used, uint64_t ns, char *out, size_t size)
+{
+    if (used < ns / 2)
+        snprintf(out, size,
+                 "it computes, with a CPU for %" PRIu64 " %% of that time: other programs or a CPU "
+                 "quota kept it from one",
+                 used * 100 / ns);
+    else
+        snprintf(out, size, "it computes");
+}
+
 static void describe(int tid, char state, char *out, size_t size)
 {
     if (state == '?') /* as without /proc, or a descriptor for it */
         snprintf(out, size, "what it does cannot be told");
-    else if (state == 'R')
-        snprintf(out, size, "it computes");
     else
         describe_blocked(tid, out, size);
 }
 
-static void tell(const struct core *c, uint64_t ns)
+static void tell(const struct core *c, uint64_t used, uint64_t ns)
 {
     const struct route *route = atomic_load(&c->http.fibers.label);
     slice pattern = route ? request_pattern_of(c->router, route) : slice_str("(no route)");
     int tid = atomic_load(&c->loop.tid);
-    char state = state_of(tid), what[64];
+    char state = state_of(tid), what[160];
     bool one = c->loop.config.one_connection; /* whose thread holds up nobody else */
-    describe(tid, state, what, sizeof what);
+    if (state == 'R')
+        describe_running(used, ns, what, sizeof what);
+    else
+        describe(tid, state, what, sizeof what);
     log_line("%.*s: its handler has %s %u for %.2f s, %s: %s", (int)pattern.len, pattern.ptr,
              one ? "run on thread" : "held core", c->index, (double)ns / NS_PER_S,
              one ? "without a wait" : "while other requests wait", what);
@@ -137,17 +160,18 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
     struct stall_seen *seen = &w->seen[i];
     const struct io_stats *stats = &c->loop.io.stats;
     uint64_t turn = counter_get(&stats->turns);
-    bool ended = atomic_load(&c->loop.tid) == 0; /* as cores do one by one in a drain */
-    if (ended || !seen->since || turn != seen->turn || counter_get(&stats->woken) != turn) {
+    int tid = atomic_load(&c->loop.tid); /* 0: it has ended, as cores do one by one in a drain */
+    if (!tid || !seen->since || turn != seen->turn || counter_get(&stats->woken) != turn) {
         seen->turn = turn;
         seen->since = now;
+        seen->used = tid ? cpu_time_of(tid) : 0;
         seen->counted = false;
     } else if (!seen->counted && now - seen->since >= w->limit) {
         seen->counted = true;
         counter_add(&c->stalls, 1);
         if (seen->said_at && now - seen->said_at < QUIET) return;
         seen->said_at = now;
-        tell(c, now - seen->since);
+        tell(c, cpu_time_of(tid) - seen->used, now - seen->since);
     }
 }
 

@@ -4,11 +4,15 @@
 #include "client.h"
 #include "stats.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 /* More than --read-buffer, and less than the kernel takes besides: an end of the stream must
  * arrive. */
@@ -279,6 +283,67 @@ static void test_handlers_that_hold_their_core_are_named(void **state)
     server_stop(&s);
 }
 
+/* A process that keeps all others of least priority from this CPU. */
+static pid_t take_cpu(const cpu_set_t *cpu)
+{
+    pid_t pid = fork();
+    if (pid) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (sched_setaffinity(0, sizeof *cpu, cpu) < 0) _exit(1);
+    for (;;) continue;
+}
+
+/* Gives all threads of the server but the one that watches least priority, and this CPU alone. */
+static void starve(const struct server *s, const cpu_set_t *cpu)
+{
+    char path[64], name[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/task", (int)s->pid);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));) {
+        pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+        if (!tid) continue;
+        snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)s->pid, (int)tid);
+        FILE *f = fopen(path, "r");
+        assert_non_null(f);
+        assert_non_null(fgets(name, sizeof name, f));
+        fclose(f);
+        if (strcmp(name, "torc-watch\n") == 0) continue;
+        assert_int_equal(sched_setscheduler(tid, SCHED_IDLE, &(struct sched_param){0}), 0);
+        assert_int_equal(sched_setaffinity(tid, sizeof *cpu, cpu), 0);
+    }
+    closedir(dir);
+}
+
+static void test_a_core_without_a_cpu_is_told_from_one_that_computes(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    cpu_set_t all, one;
+    int cpu = 0;
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    while (!CPU_ISSET(cpu, &all)) cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    server_start(&s, "--stall-warn", "100ms");
+    client_open(&c, &s);
+    client_get(&c, "/none", 404, &r);
+    starve(&s, &one);
+    pid_t other = take_cpu(&one);
+    client_ask(&c, "GET", "/spins", "");
+    await_held(&s, "/spins");
+    server_await_log(&s, "other programs or a CPU quota kept it from one\n");
+    assert_int_equal(kill(other, SIGKILL), 0);
+    assert_int_equal(waitpid(other, NULL, 0), other);
+    client_reply(&c, "GET", &r);
+    assert_string_equal(r.body, "spun");
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* Without the files of proc(5), that it computes is a guess. */
 static void test_what_cannot_be_told_is_not_told(void **state)
 {
@@ -402,6 +467,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_requests_that_leave_with_their_clients),
         cmocka_unit_test(test_a_complete_response_does_not_leave),
         cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
+        cmocka_unit_test(test_a_core_without_a_cpu_is_told_from_one_that_computes),
         cmocka_unit_test(test_what_cannot_be_told_is_not_told),
         cmocka_unit_test(test_nothing_is_watched_if_not_asked_for),
         cmocka_unit_test(test_a_core_that_has_ended_is_held_by_nobody),
