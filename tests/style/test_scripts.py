@@ -48,6 +48,16 @@ class Scripts(unittest.TestCase):
         )
         return done.stdout
 
+    def test_programs_are_found_without_a_path(self):
+        """bash takes a PATH of its own then, and does not hand it on by itself."""
+        for name in ("bench/run", "tests/run", "tools/setup", "tools/fresh-machine", "tools/backends"):
+            with self.subTest(name), tempfile.TemporaryDirectory() as scratch:
+                script = Path(scratch) / "tools" / "script"
+                script.parent.mkdir()
+                script.write_text(beginning(name) + "\nenv\n")
+                done = subprocess.run(["/bin/bash", script, *WORDS], env={}, capture_output=True, text=True, timeout=60)
+                self.assertIn("\nPATH=", "\n" + done.stdout.split(">")[-1], done)
+
     def test_cdpath_changes_nothing(self):
         names = list(scripts())
         self.assertIn("bench/run", names)
