@@ -192,7 +192,7 @@ COLD static void refuse(struct h1_exchange *x, int status)
 void h1_reject_head(struct h1_exchange *x, int status)
 {
     struct torc_req *rq = &x->rq;
-    bool understood = status == 501 && target_parse(head_target(&rq->head), false, &rq->target);
+    bool understood = status == 501 && target_parse_rejected(head_target(&rq->head), &rq->target);
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
     if (!understood) request_forget(rq);
     if (status == 503)

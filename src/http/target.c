@@ -32,7 +32,7 @@ static inline size_t span(slice s, unsigned class)
 }
 
 /* Splits the origin-form, or the part after the authority, into path and query. */
-static bool split(slice s, struct target *out)
+static inline __attribute__((always_inline)) bool split(slice s, struct target *out)
 {
     size_t n = span(s, PATH);
     out->path = slice_of(s.ptr, n);
@@ -43,7 +43,7 @@ static bool split(slice s, struct target *out)
     return span(out->query, QUERY) == out->query.len;
 }
 
-static bool absolute_form(slice raw, bool options, struct target *out)
+COLD static bool absolute_form(slice raw, bool options, struct target *out)
 {
     if (raw.len >= 7 && slice_ieq(slice_of(raw.ptr, 7), SLICE("http://")))
         raw = slice_skip(raw, 7);
@@ -64,7 +64,7 @@ static bool absolute_form(slice raw, bool options, struct target *out)
     return true;
 }
 
-bool target_parse(slice raw, bool options, struct target *out)
+static inline __attribute__((always_inline)) bool parse(slice raw, bool options, struct target *out)
 {
     out->host = (slice){NULL, 0};
     out->asterisk = false;
@@ -77,6 +77,16 @@ bool target_parse(slice raw, bool options, struct target *out)
         return true;
     }
     return absolute_form(raw, options, out);
+}
+
+bool target_parse(slice raw, bool options, struct target *out)
+{
+    return parse(raw, options, out);
+}
+
+COLD bool target_parse_rejected(slice raw, struct target *out)
+{
+    return parse(raw, false, out);
 }
 
 static int hex(char c)

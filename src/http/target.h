@@ -17,6 +17,10 @@ struct target {
  * browsers send ("|", "{", "^" …). False for anything else; then *out is undefined. */
 bool target_parse(slice raw, bool options, struct target *out);
 
+/* Likewise, not for OPTIONS, of a head that is rejected: target_parse has one caller, where it is
+ * inlined. */
+bool target_parse_rejected(slice raw, struct target *out);
+
 /* Whether the value of a Host field, trimmed, is valid: uri-host [":" port] (RFC 9110, 7.2; RFC
  * 3986, 3.2.2). Empty is valid; a port without a host is not (RFC 9110, 4.2.1). Of the sub-delims
  * ',' is rejected, so that two fields joined to one do not pass as a host. */
