@@ -130,6 +130,20 @@ static void end_in_parts(struct h1_exchange *x)
     exchange_end(x, r->incomplete ? END_SERVER : END_DONE);
 }
 
+/* Of a body that the handler has not read to its end: whether the rest is to be discarded. Nothing
+ * is served after one that is malformed, whether a read has found that out or not. */
+COLD static bool discards_rest(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    if (x->parser.state == PARSE_ERROR) x->rq.close_after_response = true;
+    if (x->rq.close_after_response || x->parser.state != PARSE_BODY) return false;
+    x->state = H1_DISCARD;
+    x->body_read = x->parser.data_bytes;
+    conn_set_direct(c, false);
+    c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
+    return true;
+}
+
 /* The response is complete: ends the request, unless the rest of an unread body must be discarded
  * first. */
 void h1_request_done(struct h1_exchange *x)
@@ -139,17 +153,15 @@ void h1_request_done(struct h1_exchange *x)
         /* Not even an error response was possible; the next response must not be taken for this
          * one. */
         conn_abort(c, -ENOMEM);
-    } else if (!x->rq.close_after_response && x->parser.state == PARSE_BODY) {
-        x->state = H1_DISCARD;
-        x->body_read = x->parser.data_bytes;
-        conn_set_direct(c, false);
-        c->read_deadline = c->ctx->io->now + c->ctx->limits->body_timeout;
-    } else if (UNLIKELY(x->rq.response.in_parts)) {
-        end_in_parts(x);
-    } else {
-        x->state = H1_DONE;
-        exchange_end(x, END_DONE);
+        return;
     }
+    if (UNLIKELY(x->parser.state != PARSE_DONE) && discards_rest(x)) return;
+    if (UNLIKELY(x->rq.response.in_parts)) {
+        end_in_parts(x);
+        return;
+    }
+    x->state = H1_DONE;
+    exchange_end(x, END_DONE);
 }
 
 void h1_respond_error(struct h1_exchange *x, int status)

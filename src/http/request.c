@@ -397,6 +397,10 @@ int torc_body_all(torc_req *rq, torc_slice *body)
     char *p = NULL;
     *body = (slice){NULL, 0};
     int err = scope_refuses(request_scope(rq));
+    if (err == 0 && !rq->head.has_body) {
+        *body = SLICE("");
+        return 0;
+    }
     if (err == 0) err = request_grow_body(rq, &p, 0, cap);
     if (err < 0) return err;
     for (;;) {

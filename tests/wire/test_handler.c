@@ -378,7 +378,7 @@ static void reads_all(torc_req *rq, void *arg)
     if (w->err == 0)
         for (size_t i = 0; i < w->body.len; i++)
             if (w->body.ptr[i] != 'x') abort();
-    if (w->err == 0 && !torc_alloc(rq, 600 * 1024)) abort(); /* besides the body */
+    if (w->body.len && !torc_alloc(rq, 600 * 1024)) abort(); /* besides the body */
 }
 
 /* Sends `n` bytes, in chunks or with a length of `length`; returns the status. */
@@ -460,6 +460,73 @@ static void a_whole_body_fails_as_a_whole(void **state)
         assert_int_equal(read_whole(&w, 40000, chunked, 40000), 413);
         assert_int_equal(w.err, -EMSGSIZE);
         assert_null(w.body.ptr);
+    }
+}
+
+/* Reads as it would of a body, for one that is not there, and needs no memory. */
+static void no_body_needs_no_memory(void **state)
+{
+    (void)state;
+    struct whole w = {.max_body = 1 << 20, .request_memory = 1};
+    assert_int_equal(read_whole(&w, 0, false, 0), 500);
+    assert_int_equal(w.err, 0);
+    assert_int_equal(w.body.len, 0);
+}
+
+/* ---- a body that breaks ---- */
+
+static unsigned smuggled;
+
+static void reads_once(torc_req *rq, void *arg)
+{
+    char room[16];
+    (void)arg;
+    torc_replyf(rq, 200, "%zd", torc_body_read(rq, room, sizeof room));
+}
+
+static void is_smuggled(torc_req *rq, void *arg)
+{
+    (void)arg;
+    smuggled++;
+    torc_reply(rq, 200, NULL, TORC_S("smuggled"));
+}
+
+/* Whether its handler reads on or not, nothing after broken framing is a request (RFC 9112, 11.2).
+ */
+static void nothing_follows_a_body_that_breaks(void **state)
+{
+    static const char *const bodies[] = {
+        "5\r\nhelloGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "5\r\nhello\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "5\r\nhello\r\n0\r\nG T: x\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        static const char head[] =
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        struct lab_core rig;
+        size_t n;
+        lab_core_open(&rig);
+        struct router *router = router_new();
+        router_add(router, HTTP_POST, SLICE("/"), reads_once, NULL, NULL);
+        router_add(router, HTTP_GET, SLICE("/smuggled"), is_smuggled, NULL, NULL);
+        router_freeze(router);
+        rig.http.router = router;
+        struct mem_client *m = mem_connect(&rig.io);
+        mem_push(m, head, sizeof head - 1);
+        mem_push(m, bodies[i], strlen(bodies[i]));
+        mem_push_end(m);
+        while (!mem_run(&rig.io, 1000)) continue;
+        const char *out = mem_out(m, &n);
+        assert_true(n > 12 && memcmp(out, "HTTP/1.1 200", 12) == 0);
+        assert_null(memmem(out + 1, n - 1, "HTTP/1.1", 8));
+        assert_true(mem_ended(m));
+        assert_int_equal(smuggled, 0);
+        assert_null(lab_core_leak(&rig));
+        mem_free(&rig.io, m);
+        lab_core_close(&rig);
+        router_free(router);
     }
 }
 
@@ -652,6 +719,8 @@ int main(void)
         cmocka_unit_test(no_handler_sees_a_way_up_or_a_nul),
         cmocka_unit_test(a_whole_body_is_as_large_as_max_body),
         cmocka_unit_test(a_whole_body_fails_as_a_whole),
+        cmocka_unit_test(no_body_needs_no_memory),
+        cmocka_unit_test(nothing_follows_a_body_that_breaks),
         cmocka_unit_test(misbehaving_handlers_get_a_response),
         cmocka_unit_test(what_fails_to_begin_leaves_nothing),
     };
