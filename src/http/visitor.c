@@ -120,7 +120,7 @@ uint64_t visitor_request(struct http_context *ctx, struct visitor *v, const stru
     const struct http_limits *l = ctx->limits;
     if (!v->limited) return 0;
     bool aged = l->connection_age && ctx->io->now - v->came_at >= l->connection_age;
-    bool used_up = ++v->requests == l->connection_requests;
+    bool used_up = ++v->requests >= l->connection_requests && l->connection_requests;
     if (aged || used_up)
         counter_add(aged ? &ctx->stats.retired_age : &ctx->stats.retired_requests, 1);
     *last = aged || used_up;

@@ -173,10 +173,10 @@ static void start(struct fiber_pool *p, struct fiber *f, fiber_fn *fn, void *arg
 
 int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
 {
+    if (UNLIKELY(p->in_use >= p->max)) return -EAGAIN;
     struct list *l = list_pop(&p->free);
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
     if (UNLIKELY(!f)) {
-        if (p->in_use >= p->max) return -EAGAIN;
         f = fiber_new(p, p->stack_size);
         if (!f) return -ENOMEM;
     }

@@ -436,6 +436,64 @@ static void test_fewer_requests(void **state)
     end(&rig);
 }
 
+/* Stacks that are free are no requests more than may be in progress. */
+static void test_fewer_requests_than_there_were(void **state)
+{
+    enum { WERE = 4 };
+    struct rig rig;
+    struct client c[WERE];
+    struct reply r = {0};
+    (void)state;
+    begin(&rig, "queue = 0\n");
+    for (int i = 0; i < WERE; i++) {
+        client_open(&c[i], &rig.s);
+        client_ask(&c[i], "POST", "/upload", "Content-Length: 2\r\n");
+    }
+    stats_await(&rig.s, "total.requests_started", WERE);
+    for (int i = 0; i < WERE; i++) {
+        client_sendf(&c[i], "ab");
+        client_reply(&c[i], "POST", &r);
+        assert_int_equal(r.status, 200);
+    }
+    reload(&rig, "queue = 0\nmax-requests = 1\n");
+    client_ask(&c[0], "POST", "/upload", "Content-Length: 2\r\n");
+    stats_await(&rig.s, "total.requests_started", WERE + 1);
+    for (int i = 1; i < WERE; i++) client_get(&c[i], "/plaintext", 503, &r);
+    client_sendf(&c[0], "ab");
+    client_reply(&c[0], "POST", &r);
+    assert_int_equal(r.status, 200);
+    client_get(&c[1], "/plaintext", 200, &r);
+    for (int i = 0; i < WERE; i++) client_close(&c[i]);
+    reply_free(&r);
+    end(&rig);
+}
+
+/* A connection that has had more ends with its next request. */
+static void test_fewer_requests_of_a_connection(void **state)
+{
+    struct rig rig;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    begin(&rig, "max-connection-requests = 1000\n");
+    client_open(&c, &rig.s);
+    for (int i = 0; i < 5; i++) client_get(&c, "/plaintext", 200, &r);
+    reload(&rig, "max-connection-requests = 3\n");
+    client_get(&c, "/plaintext", 200, &r);
+    assert_true(r.closes);
+    client_expect_end(&c);
+    client_close(&c);
+    client_open(&c, &rig.s);
+    reload(&rig, "");
+    for (int i = 0; i < 5; i++) {
+        client_get(&c, "/plaintext", 200, &r);
+        assert_false(r.closes);
+    }
+    client_close(&c);
+    reply_free(&r);
+    end(&rig);
+}
+
 /* A client that has spent its tokens waits as long as the new rate says. */
 static void test_rate(void **state)
 {
@@ -636,6 +694,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest of_cores[] = {
         cmocka_unit_test(test_fewer_connections),
         cmocka_unit_test(test_fewer_requests),
+        cmocka_unit_test(test_fewer_requests_than_there_were),
+        cmocka_unit_test(test_fewer_requests_of_a_connection),
     };
     const struct CMUnitTest of_threads[] = {
         cmocka_unit_test(test_limits_of_threads),

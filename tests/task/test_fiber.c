@@ -299,6 +299,37 @@ static void start_fails_beyond_max(void **state)
     assert_int_equal(pool.total, 100);
 }
 
+/* Free stacks, and those that a fiber has for itself, are no room beyond it. */
+static void start_fails_beyond_a_max_that_was_lowered(void **state)
+{
+    (void)state;
+    struct parked p[4];
+    int runs = 0;
+    for (int i = 0; i < 4; i++) {
+        p[i] = (struct parked){.mark = 'a'};
+        assert_int_equal(fiber_start(&pool, park_twice, &p[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        memset(trace, 0, sizeof trace);
+        fiber_resume(&pool, p[i].self);
+        fiber_resume(&pool, p[i].self);
+    }
+    assert_int_equal(pool.total, 4);
+    pool.max = 2;
+    assert_int_equal(fiber_start(&pool, park_twice, &p[0]), 0);
+    assert_int_equal(fiber_start_apart(&pool, STACK, park_twice, &p[1], NULL), 0);
+    assert_int_equal(fiber_start(&pool, run_once, &runs), -EAGAIN);
+    assert_int_equal(fiber_start_apart(&pool, STACK, run_once, &runs, NULL), -EAGAIN);
+    assert_int_equal(runs, 0);
+    for (int i = 0; i < 2; i++) {
+        memset(trace, 0, sizeof trace);
+        fiber_resume(&pool, p[i].self);
+        fiber_resume(&pool, p[i].self);
+        assert_int_equal(fiber_start(&pool, run_once, &runs), 0);
+    }
+    assert_int_equal(runs, 2);
+}
+
 static void note_self(void *arg)
 {
     *(struct fiber **)arg = fiber_self(&pool);
@@ -435,6 +466,7 @@ int main(void)
         CASE(thousands_of_fibers),
         CASE(a_pool_on_each_thread),
         CASE(start_fails_beyond_max),
+        CASE(start_fails_beyond_a_max_that_was_lowered),
         CASE(last_used_is_first_reused),
         CASE(trim_unmaps_half_of_those_always_free),
         CASE(trim_is_bounded),
