@@ -177,7 +177,8 @@ TORC_API int torc_route_limit(torc_server *s, const char *method, const char *pa
                               const torc_route_limits *limits);
 
 /* Has `handler` respond, whatever the method, where no pattern matches: there is no 404 by torc
- * then. torc_param has nothing for it. 0, -EINVAL without a handler, -EEXIST if there is one,
+ * then, but for a path with a segment "..", and no 400 but for one with a NUL, as above. torc_param
+ * has nothing for it. 0, -EINVAL without a handler, -EEXIST if there is one,
  * -EBUSY once the server runs. */
 TORC_API int torc_fallback(torc_server *s, torc_handler *handler, void *arg);
 
@@ -189,9 +190,9 @@ TORC_API int torc_fallback(torc_server *s, torc_handler *handler, void *arg);
  * for what torc sheds or limits (429, and 503 where it has too much to do), nor for a function of
  * torc_every.
  *
- * "/admin" has "/admin" itself and what is below it, in any spelling: "/%61dmin" and "/admin//x",
- * too, for a handler of "*rest" may take them for the same. "/" has every path. A prefix has no
- * parameters and is compared with case.
+ * "/admin" has "/admin" itself and what is below it, in any spelling: "/%61dmin", "/./admin" and
+ * "/admin//x", too, for a handler of "*rest" may take them for the same. "/" has every path. A
+ * prefix has no parameters and is compared with case.
  *
  * A middleware may respond itself, and not call torc_next; set fields of the response before it
  * calls; keep data with the request (torc_set); and see what came of it afterwards. A route that
@@ -682,9 +683,11 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
- * `type` and errors as torc_reply. The head does not tell (Connection: close) that more than 256
- * KiB of the request's body are left, as they may be read now: a handler that will not read them
- * calls torc_close_after before. */
+ * `type` and errors as torc_reply. After a read of the body that failed, what the handler has not
+ * ended by torc_end when it returns is cut off, so that the client can tell. A client of HTTP/1.0
+ * cannot tell a body of unknown size that was cut off from a whole one. The head does not tell
+ * (Connection: close) that more than 256 KiB of the request's body are left, as they may be read
+ * now: a handler that will not read them calls torc_close_after before. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
@@ -860,7 +863,8 @@ TORC_API void torc_event_signal(torc_event *e);
 TORC_API uint64_t torc_event_count(const torc_event *e);
 
 /* WAITS until torc_event_count(e) is not *seen, and sets *seen to it, or until the server begins to
- * drain: then *seen may stay as it is, and the handler should end. 0, -EIDRM if the event is
+ * drain: then *seen may stay as it is, and the handler should end. The drain is told once: a wait
+ * that begins after it lasts, so ask torc_draining before, as above. 0, -EIDRM if the event is
  * freed meanwhile, -ENOMEM, or the scope's error. */
 TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
 

@@ -62,7 +62,7 @@ bool error_handler_respond(struct torc_req *rq, int status)
 {
     const struct error_handler *h = rq->ctx->error_handlers;
     while (h && !prefix_has(&h->prefix, rq->target.path)) h = h->next;
-    if (!h || is_asking(rq)) return false;
+    if (!h || status < 400 || status > 599 || is_asking(rq)) return false;
     struct error_call call = {.rq = rq};
     list_init(&call.link);
     list_push(&rq->ctx->error_calls, &call.link);

@@ -1,6 +1,7 @@
 #include "http/handler.h"
 
 #include "base/probe.h"
+#include "http/response.h"
 #include "http/waiting.h"
 
 #include <errno.h>
@@ -29,24 +30,34 @@ COLD static void respond_instead(struct torc_req *rq)
                   err ? ", after " : "", err && of ? of : "",
                   err ? of ? " failed: " : "one failed: " : "", err ? strerror(-err) : "");
     }
-    torc_reply_error(rq, rq->failed ? rq->failed : 500);
+    response_error(rq, rq->failed ? rq->failed : 500);
 }
 
-static void ensure_response(struct torc_req *rq)
+static void end_streamed(struct torc_req *rq)
 {
     const struct response *r = &rq->response;
-    if (!r->status)
-        respond_instead(rq);
-    else if (r->streamed && !r->ended && (rq->failed || rq->scope.cancelled == -ETIME))
+    if (LIKELY(!r->streamed) || r->ended) return;
+    if (rq->failed || rq->scope.cancelled == -ETIME)
         truncate_response(rq);
-    else if (r->streamed && !r->ended)
+    else
         torc_end(rq);
 }
 
 void handler_complete(struct torc_req *rq)
 {
     if (rq->groups) waiting_join_groups(rq);
-    ensure_response(rq);
+    if (!rq->response.status)
+        respond_instead(rq);
+    else
+        end_streamed(rq);
+}
+
+/* The program's function for errors may leave groups and files open, as the handler may. */
+COLD static void respond_at_last(struct torc_req *rq)
+{
+    respond_instead(rq);
+    if (rq->groups) waiting_join_groups(rq);
+    if (!list_empty(&rq->resources)) request_release_all(rq);
 }
 
 void handler_run(void *arg)
@@ -59,7 +70,10 @@ void handler_run(void *arg)
     route->fn(rq, route->arg);
     if (rq->groups) waiting_join_groups(rq);
     if (!list_empty(&rq->resources)) request_release_all(rq);
-    ensure_response(rq);
+    if (LIKELY(rq->response.status))
+        end_streamed(rq);
+    else
+        respond_at_last(rq);
     rq->exchange->handler_returned(rq);
 }
 

@@ -2,6 +2,25 @@
 
 #include "http/target.h"
 
+/* The next byte of a path, decoded; a malformed escape stands for itself. */
+static char next_byte(slice path, size_t *i)
+{
+    int byte = path.ptr[*i] == '%' ? percent_byte(path, *i) : -1;
+    *i += byte < 0 ? 1 : 3;
+    return byte < 0 ? path.ptr[*i - 1] : (char)byte;
+}
+
+/* Skips a segment "." that begins at *i: file systems take "a/./b" for "a/b". */
+static bool skip_dot(slice path, size_t *i)
+{
+    size_t end = *i;
+    if (next_byte(path, &end) != '.') return false;
+    size_t after = end;
+    if (end < path.len && next_byte(path, &after) != '/') return false;
+    *i = end;
+    return true;
+}
+
 const char *prefix_fault(slice text)
 {
     if (text.len == 0 || text.ptr[0] != '/') return "a prefix begins with '/'";
@@ -11,6 +30,7 @@ const char *prefix_fault(slice text)
             return "a prefix contains a character that is not allowed in a path";
         if (before == '/' && (c == ':' || c == '*')) return "a prefix has no parameters";
         if (before == '/' && c == '/') return "a segment is empty";
+        if (before == '/' && skip_dot(text, &(size_t){i})) return "a segment is \".\"";
         if (c == '%' && percent_byte(text, i) < 0) return "an escape is malformed";
     }
     return path_check(text) == PATH_FINE ? NULL : "no path has such a segment";
@@ -24,21 +44,15 @@ void prefix_init(struct prefix *p, slice text, char *room)
     p->text = slice_of(room, (size_t)n);
 }
 
-/* The next byte of a path, decoded; a malformed escape stands for itself. */
-static char next_byte(slice path, size_t *i)
-{
-    int byte = path.ptr[*i] == '%' ? percent_byte(path, *i) : -1;
-    *i += byte < 0 ? 1 : 3;
-    return byte < 0 ? path.ptr[*i - 1] : (char)byte;
-}
-
 bool prefix_has(const struct prefix *p, slice path)
 {
     const slice text = p->text;
     size_t at = 0, i = 0;
     while (at < text.len && i < path.len) {
+        bool begins = at && text.ptr[at - 1] == '/'; /* a segment */
+        if (begins && skip_dot(path, &i)) continue;
         char c = next_byte(path, &i);
-        if (c == '/' && at && text.ptr[at - 1] == '/') continue; /* one of several */
+        if (c == '/' && begins) continue; /* one of several */
         if (c != text.ptr[at]) return false;
         at++;
     }
@@ -56,6 +70,7 @@ enum prefix_match prefix_of_pattern(const struct prefix *p, slice pattern)
         if (!slice_cut(&from, '/', &segment)) return PREFIX_NEVER;
         if (segment.len && (segment.ptr[0] == ':' || segment.ptr[0] == '*'))
             return PREFIX_SOMETIMES;
+        if (slice_eq(segment, SLICE("."))) return PREFIX_SOMETIMES;
         if (!slice_eq(segment, want)) return PREFIX_NEVER;
     }
     return PREFIX_ALWAYS;

@@ -88,8 +88,14 @@ bool router_find(const struct router *r, enum http_method m, slice path, struct 
     if (path.len == 0 || path.ptr[0] != '/') return false;
     if (find(&r->root, m, slice_skip(path, 1), out)) return true;
     if (m == HTTP_OPTIONS ? out->allow : out->allow & KNOWN) return true;
-    out->route = r->fallback.fn ? &r->fallback : NULL;
-    return out->route;
+    if (!r->fallback.fn) return false;
+    /* All of the path is as a parameter, which is checked, but has no name that one could ask for.
+     */
+    out->route = &r->fallback;
+    out->n = 1;
+    out->param[0].name = SLICE("\0");
+    out->param[0].value = path;
+    return true;
 }
 
 bool router_knows(const struct router *r, enum http_method m)

@@ -19,12 +19,14 @@ static bool has(const char *prefix, const char *path)
 static void paths(void **state)
 {
     (void)state;
-    static const char *const below[] = {"/a/b",   "/a/b/",    "/a/b/c",  "//a/b",
-                                        "/a//b",  "/%61/b",   "/a%2fb",  "/a/b%2Fc",
-                                        "/a/b//", "/%2F/a/b", "/a/%62/c"};
-    static const char *const beside[] = {"/",      "/a",   "/a/",     "/a/bc", "/a/b%",
-                                         "/a/c",   "/A/b", "/a/%62c", "a/b",   "",
-                                         "/x/a/b", "/a/%", "/a%25/b"};
+    static const char *const below[] = {
+        "/a/b",   "/a/b/",    "/a/b/c", "//a/b",         "/a//b",    "/%61/b",
+        "/a%2fb", "/a/b%2Fc", "/a/b//", "/%2F/a/b",      "/a/%62/c", "/a/./b",
+        "/./a/b", "/a/%2e/b", "/a/b/.", "/a/././/./b/c", "/a/.%2Fb"};
+    static const char *const beside[] = {"/",      "/a",   "/a/",     "/a/bc",    "/a/b%",
+                                         "/a/c",   "/A/b", "/a/%62c", "a/b",      "",
+                                         "/x/a/b", "/a/%", "/a%25/b", "/a/.b",    "/a./b",
+                                         "/a/..b", "/a/.", "/.",      "/a/.../b", "/a/b."};
     for (size_t i = 0; i < ARRAY_LEN(below); i++) {
         assert_true(has("/a/b", below[i]));
         assert_true(has("/a/b/", below[i]));
@@ -42,9 +44,9 @@ static void paths(void **state)
 static void faults(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",      "a",    "/a b", "/:a",  "/a/*b",  "/a//b",
-                                      "/a?",   "/a#b", "/%",   "/%4",  "/a/../", "/..",
-                                      "/%2E.", "/%00", "//",   "/\x7f"};
+    static const char *const bad[] = {"",     "a",     "/a b", "/:a",    "/a/*b",   "/a//b", "/a?",
+                                      "/a#b", "/%",    "/%4",  "/a/../", "/..",     "/%2E.", "/%00",
+                                      "//",   "/\x7f", "/./a", "/a/.",   "/a/%2e/b"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) assert_non_null(prefix_fault(slice_str(bad[i])));
 }
 
@@ -61,7 +63,8 @@ static void patterns(void **state)
     (void)state;
     static const char *const always[] = {"/a/b", "/a/b/", "/a/b/:id", "/a/b/*rest", "/a/b/c/d"};
     static const char *const never[] = {"/", "/a", "/a/", "/a/bc", "/b/:a", "/c/*rest", "/A/b"};
-    static const char *const sometimes[] = {"/*rest", "/:a/b", "/a/:b", "/a/*rest", "/a/%2F"};
+    static const char *const sometimes[] = {"/*rest",   "/:a/b",  "/a/:b",
+                                            "/a/*rest", "/a/%2F", "/a/./b"};
     for (size_t i = 0; i < ARRAY_LEN(always); i++)
         assert_int_equal(match("/a/b", always[i]), PREFIX_ALWAYS);
     for (size_t i = 0; i < ARRAY_LEN(never); i++)

@@ -139,6 +139,31 @@ static void json_error(torc_req *rq, int status, void *arg)
     torc_reply(rq, status, "application/json", (torc_slice){text, (size_t)n});
 }
 
+static int nap(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_sleep(rq, 20);
+    fprintf(stderr, "napped\n");
+    return 0;
+}
+
+/* Opens what it does not close, and does not respond. */
+static void leaving_error(torc_req *rq, int status, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    int opened = torc_file_open(rq, "/proc/self/exe", &file);
+    torc_group *g = torc_group_open(rq);
+    fprintf(stderr, "error %d: %d, %d\n", status, opened, torc_spawn(g, nap, NULL));
+}
+
+/* No error at all. */
+static void fine(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply_error(rq, 202);
+}
+
 /* Asks for torc's own response. */
 static void own_error(torc_req *rq, int status, void *arg)
 {
@@ -179,6 +204,7 @@ static int try_wrong(torc_server *s)
     err |= refused(s, torc_use(s, "/:id", outer, NULL), -22);
     err |= refused(s, torc_use(s, "/a//b", outer, NULL), -22);
     err |= refused(s, torc_use(s, "/a/../b", outer, NULL), -22);
+    err |= refused(s, torc_use(s, "/a/./b", outer, NULL), -22);
     err |= refused(s, torc_use(s, "/%4", outer, NULL), -22);
     err |= refused(s, torc_use(s, "/a", NULL, NULL), -22);
     err |= refused(s, torc_errors(s, "/api/", json_error, "again"), -17);
@@ -214,6 +240,8 @@ int main(int argc, char **argv)
         {"GET", "/api/conflict", conflict, NULL},
         {"GET", "/own/conflict", conflict, NULL},
         {"GET", "/none/conflict", conflict, NULL},
+        {"GET", "/leaving/nothing", nothing, NULL},
+        {"GET", "/api/fine", fine, NULL},
         {"POST", "/api/body", read_all, NULL},
         {"GET", "/silent", names, "never"},
         {"GET", "/spawning", names, "spawning"},
@@ -248,6 +276,7 @@ int main(int argc, char **argv)
     err |= torc_errors(s, "/api", json_error, "api");
     err |= torc_errors(s, "/own", own_error, NULL);
     err |= torc_errors(s, "/none", no_error, NULL);
+    err |= torc_errors(s, "/leaving", leaving_error, NULL);
     err |= torc_on_end(s, on_end, NULL);
     if (argc > 1 && strcmp(argv[argc - 1], "fallback") == 0) {
         err |= torc_use(s, "/", outer, "O");

@@ -67,6 +67,9 @@ static void test_prefixes(void **state)
         "/files/private%2Fx",
         "/admin%2Fx",
         "//admin/x",
+        "/./admin/x",
+        "/files/./private/x",
+        "/files/%2e/private",
     };
     static const char *const open[] = {"/administrator", "/files/privateer", "/files/x/private",
                                        "/files/", "/Admin/x"};
@@ -141,6 +144,12 @@ static void test_own_answers(void **state)
     expect(&s, "GET", "/api/conflict", "", 409, "{\"api\":409,\"nested\":0}");
     expect(&s, "GET", "/own/conflict", "", 409, "409 Conflict\n");
     expect(&s, "GET", "/none/conflict", "", 409, "409 Conflict\n");
+    expect(&s, "GET", "/api/fine", "", 202, "202 Accepted\n");
+    expect(&s, "GET", "/leaving/nothing", "", 500, "500 Internal Server Error\n");
+    server_await_log(&s, "error 500: 0, 0\n");
+    server_await_log(&s, "napped\n");
+    expect(&s, "GET", "/leaving/nobody", "", 404, "404 Not Found\n");
+    server_await_log(&s, "error 404: 0, 0\n"); /* on a fiber, as there is middleware */
     expect(&s, "GET", "/nobody", "", 404, "{\"all\":404,\"nested\":0}");
     expect(&s, "POST", "/api/body", "Content-Length: 11\r\n", 413, "{\"api\":413,\"nested\":0}");
     expect(&s, "LOCK", "/api/body", "", 405, "{\"api\":405,\"nested\":0}");
@@ -184,7 +193,14 @@ static void test_routes_with_limits(void **state)
     }
     server_stop(&s);
     server_start(&s, "--max-requests", "1");
-    expect(&s, "GET", "/deep", "", 503, "{\"all\":503,\"nested\":0}");
+    struct client c;
+    struct reply r = {0};
+    client_open(&c, &s);
+    client_get(&c, "/deep", 503, &r);
+    assert_string_equal(r.body, "{\"all\":503,\"nested\":0}");
+    reply_retry_after(&r);
+    client_close(&c);
+    reply_free(&r);
     server_await_log(&s, "no stack of 524288 bytes for a handler: --max-requests is reached");
     server_stop(&s);
 }
@@ -280,6 +296,10 @@ static void test_fallback(void **state)
     expect(&s, "GET", "/nobody", "", 200, "fallback GET O next=-114");
     expect(&s, "DELETE", "/nobody", "", 200, "fallback DELETE O next=-114");
     expect(&s, "GET", "/plain", "", 200, "plain GET O next=-114");
+    expect(&s, "GET", "/nobody/./x", "", 200, "fallback GET O next=-114");
+    expect(&s, "GET", "/nobody/../admin/x", "", 404, "{\"all\":404,\"nested\":0}");
+    expect(&s, "GET", "/nobody%2f%2e%2e", "", 404, "{\"all\":404,\"nested\":0}");
+    expect(&s, "GET", "/nobody/%00", "", 400, "{\"all\":400,\"nested\":0}");
     expect(&s, "DELETE", "/plain", "", 405, "{\"all\":405,\"nested\":0}");
     expect(&s, "GET", "/admin/other", "", 401, "no key\n");
     expect_bad(&s, "G\x01T / HTTP/1.1\r\n\r\n", 400, "{\"all\":400,\"nested\":0}");

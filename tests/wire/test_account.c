@@ -32,6 +32,15 @@ static void replies_and_waits(torc_req *rq, void *arg)
     torc_sleep(rq, 60000);
 }
 
+static void streams_and_waits(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_start(rq, 200, NULL, -1);
+    torc_write(rq, "early", 5);
+    torc_end(rq);
+    torc_sleep(rq, 60000);
+}
+
 static void waits(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -106,6 +115,7 @@ static void begin(void)
     add_route("/small", replies, 5);
     add_route("/large", replies, LARGE);
     add_route("/early", replies_and_waits, 0);
+    add_route("/ended", streams_and_waits, 0);
     add_route("/wait", waits, 0);
     add_route("/stream", streams, 0);
     add_route("/chunks", streams_chunks, 0);
@@ -299,6 +309,14 @@ static void reset_after_an_early_response(void **state)
     mem_reset(rig.m);
     run();
     expect_last(201, 5, END_DONE);
+    end(1, 0, END_CLIENT, 0);
+
+    begin();
+    push(GET("/ended"));
+    run();
+    mem_reset(rig.m);
+    run();
+    expect_last(200, 5, END_DONE);
     end(1, 0, END_CLIENT, 0);
 
     begin();
