@@ -283,6 +283,13 @@ static int version_status(const struct h1_parser *p)
     return preceded_by(p, message_error_at(m), slice_of(minor, 2)) ? 505 : 400;
 }
 
+/* llhttp knows methods of RTSP, too, and says so once it has read "HTTP". */
+static bool is_of_rtsp(const struct message *m)
+{
+    const char *problem = message_problem(m);
+    return problem && strstr(problem, "nvalid method for HTTP");
+}
+
 static int status_of(const struct h1_parser *p, enum message_result result)
 {
     switch (result) {
@@ -290,7 +297,7 @@ static int status_of(const struct h1_parser *p, enum message_result result)
     case MESSAGE_BAD_METHOD: return method_status(p);
     case MESSAGE_BAD_VERSION: return version_status(p);
     case MESSAGE_HTTP2: return 505;
-    default: return 400;
+    default: return is_of_rtsp(&p->message) ? 501 : 400;
     }
 }
 
