@@ -4,6 +4,16 @@
 #include "server.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static void await_memory(const struct server *s, size_t most)
+{
+    size_t now = server_memory(s);
+    for (int i = 0; i < SERVER_SECONDS * 10 && now >= most; i++, sleep_ms(100))
+        now = server_memory(s);
+    if (now >= most) print_error("%zu bytes, not less than %zu\n", now, most);
+    assert_true(now < most);
+}
 
 static void memory_is_given_back(void **state)
 {
@@ -29,11 +39,46 @@ static void memory_is_given_back(void **state)
     }
     assert_true(server_memory(&s) > before + 2 * KEPT);
     for (int i = 0; i < 400; i++) client_close(&c[i]);
-    for (int i = 0; i < SERVER_SECONDS * 10; i++, sleep_ms(100))
-        if (server_memory(&s) < before + KEPT) break;
-    size_t after = server_memory(&s);
-    if (after >= before + KEPT) print_error("%zu bytes before, %zu after\n", before, after);
-    assert_true(after < before + KEPT);
+    await_memory(&s, before + KEPT);
+    free(zeros);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* What the allocator has in its heap: pieces too small for a mapping of their own, and large ones
+ * once it has learned that they come again. */
+static void what_the_heap_took_is_given_back(void **state)
+{
+    enum { CLIENTS = 120, BODY = 3 << 20, KEPT = 48 << 20 };
+    struct server s;
+    static struct client heads[1000], c[CLIENTS];
+    static char field[15000];
+    struct reply r = {0};
+    char *zeros = calloc(1, BODY);
+    (void)state;
+    int n_heads = strcmp(server_engine, "threads") == 0 ? 0 : 1000;
+    server_start(&s, "--write-timeout", "1h", "--buffer-memory", "2g", "--header-timeout", "1h");
+    client_fetch(&s.addr, "/plaintext", &r);
+    size_t before = server_memory(&s), most = 0;
+    memset(field, 'x', sizeof field - 1);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < n_heads; i++) {
+            client_open(&heads[i], &s);
+            client_sendf(&heads[i], "GET / HTTP/1.1\r\nX: %s", field);
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+            client_open_to(&c[i], &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+            client_sendf(&c[i], "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                         (int)BODY);
+            client_send(&c[i], zeros, BODY);
+        }
+        for (int i = 0; i < 20; i++, sleep_ms(10))
+            if (server_memory(&s) > most) most = server_memory(&s);
+        for (int i = 0; i < n_heads; i++) client_close(&heads[i]);
+        for (int i = 0; i < CLIENTS; i++) client_close(&c[i]);
+    }
+    assert_true(most > before + 2 * KEPT);
+    await_memory(&s, before + KEPT);
     free(zeros);
     reply_free(&r);
     server_stop(&s);
@@ -45,5 +90,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_given_back),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest of_malloc[] = {cmocka_unit_test(what_the_heap_took_is_given_back)};
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (strstr(argv[1], "burst_server")) /* torc-lab has jemalloc, and holds less of a body */
+        failed += cmocka_run_group_tests(of_malloc, NULL, NULL);
+    return failed;
 }
