@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 bool io_calls_hold(const struct io *io)
 {
@@ -49,13 +50,13 @@ int io_read_cached(struct io *io, const struct io_call *c)
 bool io_is_cached(struct io *io, int fd, uint64_t offset, size_t size)
 {
     enum { PIECE = 16 * 1024, PIECES = 16 };
-    static _Thread_local char piece[PIECE]; /* a fiber has little stack */
     struct iovec v[PIECES];
+    if (!io->scrap && !(io->scrap = malloc(PIECE))) return false;
     while (size > 0) {
         int n = 0;
         size_t asked = 0;
         for (; n < PIECES && asked < size; asked += v[n++].iov_len)
-            v[n] = (struct iovec){piece, size - asked < PIECE ? size - asked : PIECE};
+            v[n] = (struct iovec){io->scrap, size - asked < PIECE ? size - asked : PIECE};
         counter_add(&io->stats.syscalls, 1);
         ssize_t got = preadv2(fd, v, n, (off_t)offset, RWF_NOWAIT);
         if (got <= 0) return got < 0 && errno == EOPNOTSUPP && is_in_memory(fd);

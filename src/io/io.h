@@ -257,6 +257,7 @@ struct io {
                        than wheel ticks. WHEEL_NEVER: off */
     void (*on_alarm)(struct io *io); /* called once per alarm; may set the next */
     void *user;                      /* for the core */
+    char *scrap;                     /* what io_is_cached reads and does not look at; NULL before */
     size_t kept;    /* bytes of memory for input that streams keep until it is read */
     bool keep_less; /* memory for input is short: a stream receives only when all has been read */
     uint32_t n_parked; /* set by those above: functions that wait, perhaps for a post */

@@ -7,6 +7,7 @@
 #include "io/sock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -68,6 +69,7 @@ void io_close(struct io *io)
     ASSERT(io_idle(io));
     io->engine->close(io);
     buf_pool_free(&io->bufs);
+    free(io->scrap);
     if (io->config.wake_fd <= 0) close(io->wake_fd);
 }
 
