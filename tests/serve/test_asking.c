@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* More than --read-buffer, and less than the kernel takes besides: an end of the stream must
  * arrive. */
