@@ -875,7 +875,8 @@ TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
  * again after them. On success *stream must be closed with torc_stream_close; on an error it is
  * NULL. 0; -EINVAL for any other text; -ENAMETOOLONG for a path, or a name with its "@", of more
  * than 107 bytes, which is what an address of the kernel has room for; -ENOENT if there is no such
- * name, -EAGAIN if nobody can say now; -EPIPE if the peer resets the connection at once; -ENOMEM;
+ * name, -EAGAIN if nobody can say now, -ENOSYS for a name where the server has no threads to look
+ * it up (--work-threads 0); -EPIPE if the peer resets the connection at once; -ENOMEM;
  * the errors of socket(2) and connect(2), such as -ECONNREFUSED, -ENOENT and -EMFILE; or the
  * scope's error. */
 TORC_API int torc_connect(torc_req *rq, const char *to, torc_stream **stream);
@@ -972,7 +973,8 @@ typedef struct torc_fetch_options {
  *   -EINVAL           the URL, the method or a field is malformed, or the field is torc's own
  *   -EPROTONOSUPPORT  a URL, or that of a redirect, is not of http
  *   -EAGAIN           as many requests wait for a connection as may
- *   -ECONNREFUSED …   the server cannot be connected to: the errors of torc_connect
+ *   -EHOSTUNREACH     nobody can say now where a server of that name is, or there is no way to it
+ *   -ECONNREFUSED …   the server cannot be connected to: the other errors of torc_connect
  *   -EPIPE            it has closed or reset the connection before the response was complete
  *   -EBADMSG          what it sent is no response, or redirects to what is no URL
  *   -E2BIG            the response's head exceeds max_head
