@@ -166,6 +166,28 @@ static void test_events_of_nobody(void **state)
     server_stop(&s);
 }
 
+/* ---- files ---- */
+
+/* Reads at once are requests of their own to --max-requests. */
+static void test_no_room_for_reads(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-requests", "1");
+    client_open(&c, &s);
+    client_get(&c, "/file?n=2&mode=all", 503, &r);
+    assert_string_equal(r.body, "too many requests are in progress (--max-requests)\n");
+    char *after = reply_field(&r, "Retry-After");
+    assert_string_equal(after, "1");
+    free(after);
+    client_get(&c, "/file?n=2&mode=seq", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- work ---- */
 
 static void post_body(struct client *c, const char *path, const char *body, struct reply *r)
@@ -225,6 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_origin_that_is_none),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_events_of_nobody),
+        cmocka_unit_test(test_no_room_for_reads),
         cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
