@@ -684,7 +684,8 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
  * `type` and errors as torc_reply. The head does not tell (Connection: close) that more than 256
  * KiB of the request's body are left, as they may be read now: a handler that will not read them
- * calls torc_close_after before. */
+ * calls torc_close_after before. Of a response to HEAD nothing follows: a handler that would write
+ * for as long as the client stays should return, as the connection's next request waits for it. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of

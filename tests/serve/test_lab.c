@@ -166,6 +166,28 @@ static void test_events_of_nobody(void **state)
     server_stop(&s);
 }
 
+/* The connection is there for the next request: who asks for the head alone gets no event, and
+ * would hold it for ever. */
+static void test_head_of_events(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    client_ask(&c, "HEAD", "/events", "");
+    client_reply(&c, "HEAD", &r);
+    assert_int_equal(r.status, 200);
+    char *type = reply_field(&r, "Content-Type");
+    assert_string_equal(type, "text/event-stream");
+    free(type);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- files ---- */
 
 /* Reads at once are requests of their own to --max-requests. */
@@ -247,6 +269,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_origin_that_is_none),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_events_of_nobody),
+        cmocka_unit_test(test_head_of_events),
         cmocka_unit_test(test_no_room_for_reads),
         cmocka_unit_test(test_work),
     };
