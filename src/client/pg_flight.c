@@ -97,6 +97,7 @@ static bool execute(struct pg_conn *c, struct pg_flight *f, const torc_pg_statem
 
 static bool send_flight(struct pg_conn *c, struct pg_flight *f)
 {
+    f->may_be_hit = c->cancel != NULL;
     if (f->own) {
         f->due = PG_EXECUTE;
         if (!PQsendQueryParams(c->pg, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0)) return false;
@@ -136,8 +137,8 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
 {
     if (c->tx && !f->query->begins) return false;
     if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
-    if (has_state(f->answer, "57014")) return c->was_cancelled; /* meant another */
-    return has_state(f->answer, "26000")                        /* the statement was forgotten; */
+    if (has_state(f->answer, "57014")) return f->may_be_hit; /* meant another */
+    return has_state(f->answer, "26000")                     /* the statement was forgotten; */
            || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
 }
 
