@@ -683,11 +683,14 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
- * `type` and errors as torc_reply. After a read of the body that failed, what the handler has not
- * ended by torc_end when it returns is cut off, so that the client can tell. A client of HTTP/1.0
- * cannot tell a body of unknown size that was cut off from a whole one. The head does not tell
- * (Connection: close) that more than 256 KiB of the request's body are left, as they may be read
- * now: a handler that will not read them calls torc_close_after before. */
+ * `type` and errors as torc_reply. Of a response to HEAD nothing follows: a handler that would write
+ * for as long as the client stays should return, as the connection's next request waits for it.
+ *
+ * After a read of the body that failed, what the handler has not ended by torc_end when it returns
+ * is cut off, so that the client can tell. A client of HTTP/1.0 cannot tell a body of unknown size
+ * that was cut off from a whole one. The head does not tell (Connection: close) that more than 256
+ * KiB of the request's body are left, as they may be read now: a handler that will not read them
+ * calls torc_close_after before. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
@@ -879,7 +882,8 @@ TORC_API int torc_event_wait(torc_req *rq, torc_event *e, uint64_t *seen);
  * again after them. On success *stream must be closed with torc_stream_close; on an error it is
  * NULL. 0; -EINVAL for any other text; -ENAMETOOLONG for a path, or a name with its "@", of more
  * than 107 bytes, which is what an address of the kernel has room for; -ENOENT if there is no such
- * name, -EAGAIN if nobody can say now; -EPIPE if the peer resets the connection at once; -ENOMEM;
+ * name, -EAGAIN if nobody can say now, -ENOSYS for a name where the server has no threads to look
+ * it up (--work-threads 0); -EPIPE if the peer resets the connection at once; -ENOMEM;
  * the errors of socket(2) and connect(2), such as -ECONNREFUSED, -ENOENT and -EMFILE; or the
  * scope's error. */
 TORC_API int torc_connect(torc_req *rq, const char *to, torc_stream **stream);
@@ -976,7 +980,8 @@ typedef struct torc_fetch_options {
  *   -EINVAL           the URL, the method or a field is malformed, or the field is torc's own
  *   -EPROTONOSUPPORT  a URL, or that of a redirect, is not of http
  *   -EAGAIN           as many requests wait for a connection as may
- *   -ECONNREFUSED …   the server cannot be connected to: the errors of torc_connect
+ *   -EHOSTUNREACH     nobody can say now where a server of that name is, or there is no way to it
+ *   -ECONNREFUSED …   the server cannot be connected to: the other errors of torc_connect
  *   -EPIPE            it has closed or reset the connection before the response was complete
  *   -EBADMSG          what it sent is no response, or redirects to what is no URL
  *   -E2BIG            the response's head exceeds max_head

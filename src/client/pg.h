@@ -1,7 +1,9 @@
 #pragma once
 /* Inside of libtorc-pg. A pool of each core holds connections; a connection has flights, which are
- * queries that were given to it and not answered yet, in order. libpq is called on the core's own
- * stack alone, as it needs more than a fiber has; a fiber only leaves its query and waits. */
+ * queries that were given to it and not answered yet, in order. libpq connects, sends and
+ * receives on the core's own stack alone, as that needs more than a fiber has. A fiber leaves its
+ * query and waits; what it calls of libpq itself is short: what reads an answer, and what
+ * pg_conn_settle needs where a transaction ends or a query is left. */
 
 #include "base/assert.h"
 #include "base/counter.h"
@@ -107,9 +109,10 @@ struct pg_flight {
     struct pg_query *query; /* NULL: nobody waits for it */
     struct pg_prepared *prepared;
     PGresult *answer;
-    uint8_t due; /* bits of the enum above */
-    bool own;    /* a ROLLBACK of ours */
-    bool slow;   /* not known to be fast */
+    uint8_t due;     /* bits of the enum above */
+    bool own;        /* a ROLLBACK of ours */
+    bool slow;       /* not known to be fast */
+    bool may_be_hit; /* by a cancel request of an earlier one: it was sent before that had ended */
 };
 
 struct pg_conn {
@@ -121,7 +124,7 @@ struct pg_conn {
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
     const char *why;          /* it is broken, where libpq does not know; or NULL */
-    bool was_cancelled;       /* since it last had no flight */
+    bool was_cancelled;       /* a flight was, since it last had none: its alarm is set */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */
     struct pg_cache cache;

@@ -61,13 +61,15 @@ static void break_off(struct pg_conn *c)
     torc_source_schedule(c->source);
 }
 
-/* The oldest flight is what the server works on. */
+/* The oldest flight is what the server works on. By the time the request reaches it, that may be
+ * any that was sent. */
 static void cancel_oldest(struct pg_conn *c)
 {
     const struct pg_flight *f = pg_conn_flight(c, 0);
     if (c->n_sent == 0 || f->query || f->own) return;
     c->was_cancelled = true;
     c->cancels++;
+    for (uint32_t i = 0; i < c->n_sent; i++) pg_conn_flight(c, i)->may_be_hit = true;
     if (!pg_cancel_start(c)) break_off(c);
 }
 

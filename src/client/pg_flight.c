@@ -97,6 +97,7 @@ static bool execute(struct pg_conn *c, struct pg_flight *f, const torc_pg_statem
 
 static bool send_flight(struct pg_conn *c, struct pg_flight *f)
 {
+    f->may_be_hit = c->cancel != NULL;
     if (f->own) {
         f->due = PG_EXECUTE;
         if (!PQsendQueryParams(c->pg, "ROLLBACK", 0, NULL, NULL, NULL, NULL, 0)) return false;
@@ -136,8 +137,10 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
 {
     if (c->tx && !f->query->begins) return false;
     if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
-    if (has_state(f->answer, "57014")) return c->was_cancelled; /* meant another */
-    return has_state(f->answer, "26000")                        /* the statement was forgotten; */
+    if (has_state(f->answer, "57014")) return f->may_be_hit; /* meant another */
+    /* From within a procedure, which may have committed something before. */
+    if (PQresultErrorField(f->answer, PG_DIAG_CONTEXT)) return false;
+    return has_state(f->answer, "26000")     /* the statement was forgotten; */
            || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
 }
 
@@ -180,12 +183,22 @@ static void give_answer(struct pg_conn *c, struct pg_flight *f)
     torc_host_wake(&q->wait, 0);
 }
 
-/* What opens a transaction has its connection for itself, or others would be part of it. */
+/* What opens a transaction has its connection for itself, or others would be part of it; so has
+ * what may end one within, or a cancel request of another could hit it between two. */
+static bool is_alone(const char *done)
+{
+    static const char *const alone[] = {"BEGIN", "START TRANSACTION", "CALL", "DO"};
+    for (size_t i = 0; i < ARRAY_LEN(alone); i++)
+        if (strcmp(done, alone[i]) == 0) return true;
+    return false;
+}
+
+/* An error does not say what it is. */
 static bool is_fast(const struct pg_conn *c, const struct pg_flight *f)
 {
     const char *done = PQcmdStatus(f->answer);
-    bool opens = done && (strcmp(done, "BEGIN") == 0 || strcmp(done, "START TRANSACTION") == 0);
-    return !opens && torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
+    bool known = done && *done ? !is_alone(done) : f->prepared->fast;
+    return known && torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
 }
 
 static bool forgets_all(const struct pg_flight *f)

@@ -146,6 +146,12 @@ static struct pool_conn *take_idle(struct pool_origin *o)
     return c;
 }
 
+/* Those of torc_fetch: -EAGAIN is that too many wait, which is not what dial means by it. */
+static int dial_error(int err)
+{
+    return err == -EAGAIN ? -EHOSTUNREACH : err;
+}
+
 /* Opens one, whose place is the caller's. */
 static int open_conn(struct pool_origin *o, struct scope *scope, struct pool_conn **out)
 {
@@ -154,7 +160,7 @@ static int open_conn(struct pool_origin *o, struct scope *scope, struct pool_con
     if (err < 0) {
         free(c);
         release(o);
-        return err;
+        return dial_error(err);
     }
     counter_add(&o->pool->stats->upstream_connects, 1);
     c->origin = o;

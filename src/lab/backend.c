@@ -1,5 +1,6 @@
 #include "backend.h"
 
+#include "each.h"
 #include "option.h"
 
 #include <errno.h>
@@ -46,6 +47,15 @@ static void reply_busy(torc_req *rq, const char *who)
     torc_replyf(rq, 503, "too many requests wait for %s\n", who);
 }
 
+/* Of errors that are about where the server is, strerror(3) says something else. */
+static const char *in_words(int err)
+{
+    return err == -ENOENT         ? "there is no such name"
+           : err == -EHOSTUNREACH ? "there is no way to it, or nobody can say now where it is"
+           : err == -ENOSYS       ? "names cannot be looked up with --work-threads 0"
+                                  : strerror(-err);
+}
+
 void backend_failed(torc_req *rq, const char *who, int err, torc_slice said)
 {
     char text[SAID_MAX + 1];
@@ -57,8 +67,10 @@ void backend_failed(torc_req *rq, const char *who, int err, torc_slice said)
         torc_replyf(rq, 504, "%s did not answer in time\n", who);
     else if (err == -EAGAIN)
         reply_busy(rq, who);
+    else if (err == -EUSERS)
+        each_no_room(rq);
     else if (err == -ENOMEM)
         torc_reply_error(rq, 503);
     else
-        torc_replyf(rq, 502, "%s: %s\n", who, n ? text : strerror(-err));
+        torc_replyf(rq, 502, "%s: %s\n", who, n ? text : in_words(err));
 }

@@ -20,6 +20,6 @@ void backend_not_built_in(torc_req *rq, const char *library);
 bool backend_begin(torc_req *rq, int64_t more);
 
 /* Replies for what a call of the backend `who` has returned: 504 if it was too slow, 503 if too
- * many wait for it, 502 for what is wrong with it. `said` is its own explanation, of which the
- * first line is told, or absent. */
+ * many wait for it or after -EUSERS, 502 for what is wrong with it. `said` is its own explanation,
+ * of which the first line is told, or absent. */
 void backend_failed(torc_req *rq, const char *who, int err, torc_slice said);

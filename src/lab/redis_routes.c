@@ -7,6 +7,7 @@
 static const char *address; /* --redis; NULL if not given */
 
 #ifdef TORC_LAB_REDIS
+#include "each.h"
 #include "option.h"
 #include "params.h"
 #include "torc/redis.h"
@@ -42,7 +43,10 @@ static void metrics(torc_metrics *out, void *arg)
 
 static void failed(torc_req *rq, int err, const torc_redis_reply *r)
 {
-    backend_failed(rq, "Redis", err, torc_redis_text(r));
+    torc_slice said = torc_redis_text(r);
+    if (err == -ENOENT && strncmp(address, "unix:", 5) == 0)
+        said = TORC_S("there is no such socket");
+    backend_failed(rq, "Redis", err, said);
 }
 
 /* Replies with the number of elements then. */
@@ -86,13 +90,14 @@ static int watch(torc_req *rq, void *arg)
     return -ECANCELED;
 }
 
-/* Ends the pop when the client ends its stream: whether it still reads cannot be known. */
+/* Ends the pop when the client ends its stream: whether it still reads cannot be known. Without a
+ * watch there is no pop. */
 static void pop_or_leave(torc_req *rq, struct pop *p)
 {
     torc_group *g = torc_group_open(rq);
-    p->err = -ENOMEM;
-    if (!g) return;
-    if (torc_spawn(g, pop_waiting, p) == 0) torc_spawn(g, watch, NULL);
+    int err = each_spawn(g, watch, NULL);
+    if (err == 0) err = each_spawn(g, pop_waiting, p);
+    if (err < 0) p->err = err;
     torc_group_join(g);
 }
 

@@ -23,7 +23,7 @@ static void connect_more(struct load_core *c)
 {
     struct io *io = &c->context.io;
     uint64_t ramp = c->context.plan->ramp, since = io->now - c->ramp_start;
-    uint64_t want = ramp && since < ramp ? (uint64_t)c->n_clients * since / ramp + 1 : c->n_clients;
+    uint64_t want = schedule_ramp(c->n_clients, since, ramp);
     while (c->started < c->n_clients && c->started < want)
         client_connect(&c->clients[c->started++]);
     if (c->started < c->n_clients) wheel_set(&io->wheel, &c->ramp, io->now + ramp / c->n_clients);

@@ -86,8 +86,8 @@ static void put_deadline(struct json *j, const struct run *r)
     json_put_u64(j, "retries", c->retries);
     json_put_u64(j, "given_up", c->errors_measured[ERROR_TIMEOUT]);
     json_begin(j, "slices", '[');
-    for (uint32_t i = 0; i < r->n_intervals; i++) {
-        const struct interval *s = &r->intervals[i];
+    for (uint32_t i = 0; i < r->intervals.n; i++) {
+        const struct interval *s = &r->intervals.all[i];
         put_row(j, (uint64_t[]){s->attempts, s->answered, s->wall_ns}, 3);
     }
     json_end(j, ']');
@@ -105,8 +105,8 @@ static void put_watch(struct json *j, const struct run *r)
         json_put_null(j, "waited_ns");
     json_put_bool(j, "ended", r->watch.ended);
     json_begin(j, "slices", '[');
-    for (uint32_t i = 0; i < r->n_intervals; i++) {
-        const struct interval *s = &r->intervals[i];
+    for (uint32_t i = 0; i < r->intervals.n; i++) {
+        const struct interval *s = &r->intervals.all[i];
         put_row(j, (uint64_t[]){s->answered, s->cpu_ns, s->wall_ns}, 3);
     }
     json_end(j, ']');

@@ -119,17 +119,6 @@ static struct interval read_totals(struct run *r)
     };
 }
 
-static void add_interval(struct run *r, const struct interval *from, const struct interval *to)
-{
-    if (r->n_intervals == INTERVALS_MAX) return;
-    r->intervals[r->n_intervals++] = (struct interval){
-        .attempts = to->attempts - from->attempts,
-        .answered = to->answered - from->answered,
-        .cpu_ns = to->cpu_ns - from->cpu_ns,
-        .wall_ns = to->wall_ns - from->wall_ns,
-    };
-}
-
 static bool completed_all(const struct run *r)
 {
     return r->plan->count && SUM(completed) >= r->plan->count;
@@ -170,17 +159,21 @@ static struct interval measure_intervals(struct run *r, struct interval first)
     struct interval last = first, now = first;
     struct progress progress = {start, start, 0};
     struct stall stall = {start, 0, start};
-    do { /* all may have been completed by now */
+    uint32_t ticks = 0; /* since `last` */
+    do {                /* all may have been completed by now */
         wait_until(r, next < end ? next : end);
         now = read_totals(r);
         if (now.wall_ns < next && now.wall_ns < end) continue;
-        add_interval(r, &last, &now);
-        last = now;
+        if (++ticks >= r->intervals.ticks) {
+            intervals_add(&r->intervals, &last, &now);
+            last = now;
+            ticks = 0;
+        }
         while (next <= now.wall_ns) next += INTERVAL_NS;
         if (is_stalled(r, &stall, now.wall_ns)) break;
         report_progress(r, &progress, &now);
     } while (now.wall_ns < end && !completed_all(r) && !r->interrupted);
-    if (now.wall_ns > last.wall_ns) add_interval(r, &last, &now);
+    if (now.wall_ns > last.wall_ns) intervals_add(&r->intervals, &last, &now);
     return now;
 }
 
@@ -304,9 +297,8 @@ static int start_cores(struct run *r)
     size_t size = (p->n_cores * sizeof *r->cores + 63) & ~(size_t)63;
     r->signal_fd = signals_open();
     r->completed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->intervals = calloc(INTERVALS_MAX, sizeof *r->intervals);
     r->cores = aligned_alloc(64, size);
-    if (!r->intervals || !r->cores || r->signal_fd < 0 || r->completed_fd < 0) {
+    if (!intervals_init(&r->intervals) || !r->cores || r->signal_fd < 0 || r->completed_fd < 0) {
         fputs("torc-load: out of memory or descriptors\n", stderr);
         return EXIT_START;
     }

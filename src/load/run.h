@@ -2,17 +2,8 @@
 /* A run from its first connection to its last, and what it measured. */
 
 #include "load/core.h"
+#include "load/interval.h"
 #include "load/watch.h"
-
-enum { INTERVALS_MAX = 1 << 16 };
-
-/* A tenth of a second. */
-struct interval {
-    uint64_t attempts; /* at measured requests */
-    uint64_t answered;
-    uint64_t cpu_ns; /* of the watched processes */
-    uint64_t wall_ns;
-};
 
 struct run {
     const struct plan *plan;
@@ -34,8 +25,7 @@ struct run {
     uint64_t watched_ns;         /* CPU time of the watched processes */
     struct run_delay run_delay;  /* of the cores' threads */
     struct run_delay watched_run_delay;
-    struct interval *intervals;
-    uint32_t n_intervals;
+    struct intervals intervals;
 
     /* of all cores, once they have ended */
     struct load_counts counts;

@@ -31,6 +31,11 @@ void schedule_next(struct schedule *s)
     s->at += interval(s);
 }
 
+uint64_t schedule_ramp(uint32_t n, uint64_t since, uint64_t ramp)
+{
+    return since < ramp ? (uint64_t)((unsigned __int128)n * since / ramp) + 1 : n;
+}
+
 uint64_t schedule_left(const struct schedule *s, uint64_t to)
 {
     if (s->mean == 0 || schedule_due(s) >= to) return 0;

@@ -26,6 +26,10 @@ static inline uint64_t schedule_due(const struct schedule *s)
 
 void schedule_next(struct schedule *s);
 
+/* How many of `n` connections are due `since` ns after the first, where they are opened over `ramp`
+ * ns. */
+uint64_t schedule_ramp(uint32_t n, uint64_t since, uint64_t ramp);
+
 /* How many requests are due before `to`; of a Poisson process, about how many. */
 uint64_t schedule_left(const struct schedule *s, uint64_t to);
 

@@ -5,8 +5,8 @@
 
 struct server rig;
 
-static const char *const settings[] = {"PG_CONNECTIONS", "PG_PIPELINE", "PG_QUEUE", "PG_STATEMENTS",
-                                       "PG_CONNECT_TIMEOUT"};
+static const char *const settings[] = {"PG_CONNECTIONS", "PG_PIPELINE",        "PG_QUEUE",
+                                       "PG_STATEMENTS",  "PG_CONNECT_TIMEOUT", "PG_CLOCK"};
 
 void pg_set(const char *name, const char *value)
 {

@@ -242,6 +242,7 @@ struct taker {
     struct pool *pool;
     const char *to;
     struct http_stats *stats;
+    int result;
     bool reused, done;
 };
 
@@ -283,7 +284,7 @@ static void a_fresh_one_is_waited_for(void **state)
     assert_non_null(u);
     upstream_open(u);
     pool_init(&pool, &c->io, NULL, &stats, &limits);
-    struct taker t = {c, &pool, u->address, &stats, true, false};
+    struct taker t = {c, &pool, u->address, &stats, 0, true, false};
     assert_int_equal(core_start(c, take_and_start_another, &t), 0);
     TURN_UNTIL(c, t.done);
     assert_false(t.reused);
@@ -294,6 +295,46 @@ static void a_fresh_one_is_waited_for(void **state)
     free(u);
 }
 
+static int nobody_answers(struct torc_job *j, const char *name, struct resolved *out)
+{
+    (void)j, (void)name, (void)out;
+    return -EAGAIN;
+}
+
+static void take_in_vain(void *arg)
+{
+    struct taker *t = arg;
+    struct pool_conn *c;
+    t->result = pool_take(t->pool, &t->core->scope, t->to, false, &c);
+    t->done = true;
+}
+
+/* Nobody can say where the server is: that is not the error of a request for which there is no room
+ * in the queue. */
+static void an_unknown_place_is_no_full_queue(void **state)
+{
+    struct core *c = *state;
+    struct http_stats stats = {0};
+    struct pool pool;
+    struct pool_limits limits = {.connections = 1, .waiting = 3, .idle = NS_PER_S};
+    struct resolver names;
+    struct offload *threads = offload_new(1, 4);
+    assert_non_null(threads);
+    resolver_init(&names, &c->io, threads, nobody_answers);
+    pool_init(&pool, &c->io, &names, &stats, &limits);
+    struct taker t = {.core = c, .pool = &pool, .to = "name:80", .stats = &stats};
+    assert_int_equal(core_start(c, take_in_vain, &t), 0);
+    TURN_UNTIL(c, t.done);
+    assert_int_equal(t.result, -EHOSTUNREACH);
+    assert_int_equal(stats.upstream_rejected, 0);
+    assert_int_equal(stats.upstream_open, 0);
+    assert_true(list_empty(&pool.origins));
+    while (!io_close_inbox(&c->io)) core_poll(c);
+    resolver_end(&names);
+    assert_true(offload_stop(threads, clock_ns() + 30 * NS_PER_S));
+    offload_free(threads);
+}
+
 int main(int argc, char **argv)
 {
     core_choose(argc, argv);
@@ -301,6 +342,7 @@ int main(int argc, char **argv)
         CORE_CASE(cancelled_anywhere),
         CORE_CASE(idle_connections_end),
         CORE_CASE(a_fresh_one_is_waited_for),
+        CORE_CASE(an_unknown_place_is_no_full_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

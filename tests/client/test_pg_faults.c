@@ -59,6 +59,147 @@ static void test_others_survive_a_cancel(void **state)
     pg_reset();
 }
 
+#define RUNS  "SELECT nextval('runs'), pg_sleep($1::float8)"
+#define LOCKS "SELECT pg_advisory_xact_lock($1::int)::text"
+
+/* Asks the server `s` for a query with a parameter, on a connection of its own. */
+static void ask_one(struct client *c, const struct server *s, const char *sql, const char *p)
+{
+    char after[16];
+    snprintf(after, sizeof after, "&p=%s", p);
+    client_open(c, s);
+    client_ask(c, "GET", pg_path("/query?sql=", sql, after), "");
+}
+
+static void ask_and_wait(const struct server *s, const char *sql, const char *p)
+{
+    struct client c;
+    ask_one(&c, s, sql, p);
+    pg_answer(&c, 200);
+}
+
+static long counter_of(const struct server *s, const char *name)
+{
+    struct reply r = {0};
+    client_fetch(&s->addr, "/counters", &r);
+    const char *at = strstr(r.body, name);
+    assert_non_null(at);
+    long value = strtol(at + strlen(name), NULL, 10);
+    reply_free(&r);
+    return value;
+}
+
+/* Until it has been sent behind others, and so many have been. While a cancel request is under way
+ * it would wait instead: then it is asked anew. */
+static void ask_behind(struct client *c, const struct server *s, const char *sql, const char *p,
+                       long n)
+{
+    ask_one(c, s, sql, p);
+    for (int i = 0; counter_of(s, "\"queries\":") < n; i++) {
+        assert_true(i < SERVER_SECONDS * 50);
+        sleep_ms(20);
+        if (counter_of(s, "\"waiting\":") == 0) continue;
+        client_reset(c);
+        while (counter_of(s, "\"waiting\":") > 0) sleep_ms(20);
+        ask_one(c, s, sql, p);
+    }
+}
+
+/* A query of a connection on which another was cancelled before, and which has never been idle
+ * since: its own cancellation is its end, for it may have had an effect. */
+static void test_a_cancel_long_over_repeats_nothing(void **state)
+{
+    static const char sleeps[] = "SELECT pg_sleep($1::float8)";
+    struct client lock, left, behind, last;
+    struct server tested;
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE SEQUENCE runs");
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_CLOCK", "stands still");
+    server_start(&tested);
+    ask_and_wait(&tested, sleeps, "0"); /* all are known to be fast now, and share it */
+    ask_and_wait(&tested, LOCKS, "8");
+    ask_and_wait(&tested, RUNS, "0");
+    pg_ask(&lock, pg_path("/transaction?sql=", "SELECT pg_advisory_xact_lock(7)",
+                          "&again=SELECT%20pg_sleep(61)&end=rollback"));
+    pg_await_running("pg_sleep(61)", 1);
+    ask_behind(&left, &tested, sleeps, "61", 4);
+    ask_behind(&behind, &tested, LOCKS, "7", 5);
+    client_reset(&left);
+    pg_await_running("advisory_xact_lock($1", 1);
+    ask_behind(&last, &tested, RUNS, "61", 6);
+    client_reset(&lock);
+    assert_string_equal(pg_answer(&behind, 200), "");
+    pg_await_running("nextval", 1);
+    assert_string_equal(
+        pg_query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query "
+                 "LIKE '%nextval%' AND state = 'active' AND pid <> pg_backend_pid()"),
+        "t");
+    assert_non_null(strstr(pg_answer(&last, 502), "EREMOTEIO 57014"));
+    assert_string_equal(pg_query("SELECT last_value FROM runs"), "2");
+    pg_query("DROP SEQUENCE runs");
+    server_stop(&tested);
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* A procedure may end transactions: what it did before its error stays. */
+static void test_no_procedure_is_repeated(void **state)
+{
+    static const char *const states[] = {"0A000", "26000"};
+    char sql[200], want[32];
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE SEQUENCE runs");
+    for (int i = 0; i < 2; i++) {
+        snprintf(sql, sizeof sql,
+                 "CREATE OR REPLACE PROCEDURE run() LANGUAGE plpgsql AS $$BEGIN PERFORM "
+                 "nextval('runs'); COMMIT; RAISE EXCEPTION USING ERRCODE = '%s'; END$$",
+                 states[i]);
+        pg_query(sql);
+        snprintf(want, sizeof want, "EREMOTEIO %s", states[i]);
+        assert_non_null(strstr(pg_get("/query?sql=CALL%20run()", 502), want));
+        snprintf(want, sizeof want, "%d", i + 1);
+        assert_string_equal(pg_query("SELECT last_value FROM runs"), want);
+    }
+    pg_query("DROP PROCEDURE run");
+    pg_query("DROP SEQUENCE runs");
+    server_stop(&rig);
+}
+
+/* So that no cancel request of another can hit it, it is never behind one. */
+static void test_a_procedure_shares_no_connection(void **state)
+{
+    struct client lock, behind, call;
+    struct server tested;
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE PROCEDURE run() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'");
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_CLOCK", "stands still");
+    server_start(&tested);
+    ask_and_wait(&tested, LOCKS, "8");
+    client_expect(&tested.addr, "/query?sql=CALL%20run()", 200, NULL);
+    pg_ask(&lock, pg_path("/transaction?sql=", "SELECT pg_advisory_xact_lock(7)",
+                          "&again=SELECT%20pg_sleep(61)&end=rollback"));
+    pg_await_running("pg_sleep(61)", 1);
+    ask_behind(&behind, &tested, LOCKS, "7", 3);
+    client_open(&call, &tested);
+    client_ask(&call, "GET", "/query?sql=CALL%20run()", "");
+    for (int i = 0; counter_of(&tested, "\"waiting\":") == 0; i++) {
+        assert_true(i < SERVER_SECONDS * 50);
+        sleep_ms(20);
+    }
+    client_reset(&lock);
+    pg_answer(&behind, 200);
+    pg_answer(&call, 200);
+    pg_query("DROP PROCEDURE run");
+    server_stop(&tested);
+    server_stop(&rig);
+    pg_reset();
+}
+
 /* There is no cancel request for one of them, so that its connection is closed. Its transaction has
  * ended then, which is not to be tried again (EAGAIN). */
 static void test_many_cancels_at_once(void **state)
@@ -313,6 +454,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_deadline_cancels_the_query),
         cmocka_unit_test(test_a_client_that_leaves_cancels_its_query),
         cmocka_unit_test(test_others_survive_a_cancel),
+        cmocka_unit_test(test_a_cancel_long_over_repeats_nothing),
+        cmocka_unit_test(test_no_procedure_is_repeated),
+        cmocka_unit_test(test_a_procedure_shares_no_connection),
         cmocka_unit_test(test_many_cancels_at_once),
         cmocka_unit_test(test_down),
         cmocka_unit_test(test_restarted),

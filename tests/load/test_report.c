@@ -213,8 +213,7 @@ static void json_has_the_watched_processes(void **state)
     (void)state;
     plan.n_watched = 1;
     run.watched_ns = 70;
-    run.intervals = intervals;
-    run.n_intervals = 2;
+    run.intervals = (struct intervals){.all = intervals, .n = 2};
     write_json();
     assert_true(json_number(json, "watch.cpu_ns") == 70);
     assert_true(json_is(json, "watch.slices", "[[10,20,30],[40,50,60]]"));
@@ -232,8 +231,7 @@ static void json_has_what_a_deadline_did(void **state)
     run.counts.issued = 8;
     run.counts.retries = 4;
     run.counts.errors_measured[ERROR_TIMEOUT] = 2;
-    run.intervals = intervals;
-    run.n_intervals = 2;
+    run.intervals = (struct intervals){.all = intervals, .n = 2};
     write_json();
     assert_true(json_number(json, "deadline.ns") == 5e8);
     assert_true(json_number(json, "deadline.attempts") == 12);

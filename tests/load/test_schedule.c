@@ -167,6 +167,22 @@ static void a_closed_loop_has_no_requests_left(void **state)
     assert_int_equal(schedule_due(&s), START);
 }
 
+/* Of a million connections over a day. */
+static void a_long_ramp_is_even(void **state)
+{
+    static const uint64_t hour = 3600000000000;
+    (void)state;
+    assert_int_equal(schedule_ramp(7, 0, 0), 7);
+    assert_int_equal(schedule_ramp(7, 0, 700), 1);
+    assert_int_equal(schedule_ramp(7, 99, 700), 1);
+    assert_int_equal(schedule_ramp(7, 100, 700), 2);
+    assert_int_equal(schedule_ramp(7, 699, 700), 7);
+    for (uint64_t i = 0; i < 24; i++)
+        assert_int_equal(schedule_ramp(2400000, i * hour, 24 * hour), i * 100000 + 1);
+    assert_int_equal(schedule_ramp(UINT32_MAX, 24 * hour - 1, 24 * hour), UINT32_MAX);
+    assert_int_equal(schedule_ramp(UINT32_MAX, 24 * hour, 24 * hour), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +196,7 @@ int main(void)
         cmocka_unit_test(requests_left_are_counted_and_skipped),
         cmocka_unit_test(requests_left_of_a_poisson_process_are_estimated),
         cmocka_unit_test(a_closed_loop_has_no_requests_left),
+        cmocka_unit_test(a_long_ramp_is_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,80 @@ static void test_events_of_nobody(void **state)
     server_stop(&s);
 }
 
+/* The connection is there for the next request: who asks for the head alone gets no event, and
+ * would hold it for ever. */
+static void test_head_of_events(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    client_ask(&c, "HEAD", "/events", "");
+    client_reply(&c, "HEAD", &r);
+    assert_int_equal(r.status, 200);
+    char *type = reply_field(&r, "Content-Type");
+    assert_string_equal(type, "text/event-stream");
+    free(type);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- parameters ---- */
+
+/* A line for each, whatever the client calls them. */
+static void test_names_of_parameters(void **state)
+{
+    static const char *const cases[][2] = {
+        {"/baseline11?a=1&b=2&x%0ay=z", "x?y must be"},
+        {"/baseline11?a=1&b=2&%0d%1b[31m%00%ff=z", "??[31m?? must be"},
+        {"/baseline11?a=1&b=2&c%20d=z", "c d must be"},
+        {"/baseline11?a=x&b=2", "a must be"},
+        {"/baseline11?a=1&%0a=2", "b is missing\n"},
+    };
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        client_get(&c, cases[i][0], 400, &r);
+        if (strncmp(r.body, cases[i][1], strlen(cases[i][1])) != 0)
+            fail_msg("%s: %s", cases[i][0], r.body);
+        assert_int_equal(strlen(r.body), r.body_len);
+        assert_ptr_equal(strchr(r.body, '\n'), r.body + r.body_len - 1);
+    }
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+/* ---- files ---- */
+
+/* Reads at once are requests of their own to --max-requests. */
+static void test_no_room_for_reads(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--max-requests", "1");
+    client_open(&c, &s);
+    client_get(&c, "/file?n=2&mode=all", 503, &r);
+    assert_string_equal(r.body, "too many requests are in progress (--max-requests)\n");
+    char *after = reply_field(&r, "Retry-After");
+    assert_string_equal(after, "1");
+    free(after);
+    client_get(&c, "/file?n=2&mode=seq", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- work ---- */
 
 static void post_body(struct client *c, const char *path, const char *body, struct reply *r)
@@ -225,6 +299,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_origin_that_is_none),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_events_of_nobody),
+        cmocka_unit_test(test_head_of_events),
+        cmocka_unit_test(test_names_of_parameters),
+        cmocka_unit_test(test_no_room_for_reads),
         cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

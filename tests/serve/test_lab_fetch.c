@@ -75,6 +75,31 @@ static void test_an_upstream_fails(void **state)
     lab_stop_upstream();
 }
 
+/* It is where nobody knows: that is its failure, and no queue of ours. Without a network, nobody
+ * can say that there is no such name (RFC 6761, 6.4). */
+static void test_an_upstream_is_nowhere(void **state)
+{
+    (void)state;
+    server_start(&lab, "--upstream", "http://torc.invalid", "--backend-timeout", "600000");
+    lab_get("/fetch?n=1&mode=seq&path=/", 502);
+    if (!strstr(last.body, "there is no such name")) lab_names("nobody can say now where it is");
+    lab_names("the upstream: there is no ");
+    server_stop(&lab);
+    server_start(&lab, "--upstream", "http://torc.invalid", "--work-threads", "0");
+    lab_refuses("/fetch?n=1&mode=seq&path=/", 502, "--work-threads 0");
+    server_stop(&lab);
+}
+
+/* Calls at once are requests of their own to --max-requests. */
+static void test_no_room_for_calls(void **state)
+{
+    (void)state;
+    server_start(&lab, "--upstream", "http://127.0.0.1:1", "--max-requests", "1");
+    lab_refuses("/fetch?n=2&mode=all&path=/", 503, "in progress (--max-requests)");
+    lab_refuses("/fetch?n=2&mode=seq&path=/", 502, "the upstream: Connection refused");
+    server_stop(&lab);
+}
+
 static void test_parameters(void **state)
 {
     (void)state;
@@ -209,6 +234,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_one_is_asked_after_another),
         cmocka_unit_test(test_bodies_are_counted),
         cmocka_unit_test(test_an_upstream_fails),
+        cmocka_unit_test(test_an_upstream_is_nowhere),
+        cmocka_unit_test(test_no_room_for_calls),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_right_options),

@@ -178,6 +178,17 @@ static void test_refused(void **state)
     server_stop(&lab);
 }
 
+/* Queries at once are requests of their own to --max-requests: it is not PostgreSQL that they wait
+ * for. */
+static void test_no_room_for_queries(void **state)
+{
+    (void)state;
+    server_start(&lab, "--pg", backends_pg(), "--max-requests", "1");
+    lab_refuses("/db?n=2&mode=all", 503, "in progress (--max-requests)");
+    check_rows(lab_get("/db?n=2&mode=seq", 200), 2);
+    server_stop(&lab);
+}
+
 static void test_parameters(void **state)
 {
     (void)state;
@@ -258,6 +269,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow_rows),
         cmocka_unit_test(test_fortunes),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_room_for_queries),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_malformed_conninfo),
         cmocka_unit_test(test_slow_down_restarted),

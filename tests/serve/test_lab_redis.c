@@ -212,6 +212,34 @@ static void test_refused(void **state)
     server_stop(&lab);
 }
 
+/* A pop that waits takes two more of --max-requests. Where there is no room for both, nobody may
+ * take that for an empty queue. */
+static void test_no_room_for_a_pop(void **state)
+{
+    char most[2] = "0";
+    (void)state;
+    for (int n = 1; n < 4; n++) {
+        most[0] = (char)('0' + n);
+        server_start(&lab, "--redis", backends_redis(), "--max-requests", most);
+        post("/queue/a", "kept", 200);
+        if (n < 3) lab_refuses("/queue/a?wait=60000", 503, "in progress (--max-requests)");
+        assert_string_equal(lab_get(n < 3 ? "/queue/a?wait=0" : "/queue/a?wait=60000", 200),
+                            "kept");
+        server_stop(&lab);
+    }
+}
+
+static void test_nowhere(void **state)
+{
+    (void)state;
+    server_start(&lab, "--redis", "unix:/nowhere/redis");
+    check_all(502, "Redis: there is no such socket");
+    server_stop(&lab);
+    server_start(&lab, "--redis", "torc.invalid:1", "--work-threads", "0");
+    check_all(502, "Redis: names cannot be looked up with --work-threads 0");
+    server_stop(&lab);
+}
+
 static void test_parameters(void **state)
 {
     static const char *const waits[] = {"", "?wait=", "?wait=-1", "?wait=60001", "?wait=soon"};
@@ -278,6 +306,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_client_that_leaves_takes_nothing),
         cmocka_unit_test(test_a_drain_ends_waits),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_room_for_a_pop),
+        cmocka_unit_test(test_nowhere),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_malformed_address),
         cmocka_unit_test(test_slow_down_restarted),

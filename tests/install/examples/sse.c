@@ -80,6 +80,7 @@ static void events(torc_req *rq, void *arg)
     (void)arg;
     torc_set_header(rq, TORC_S("Cache-Control"), TORC_S("no-store"));
     if (err < 0 || torc_start(rq, 200, "text/event-stream", -1) < 0) return;
+    if (torc_method(rq).ptr[0] == 'H') return; /* HEAD: nothing follows, and it must not wait */
     uint64_t id = count(+1);
     torc_slice_u64(torc_header(rq, "Last-Event-ID"), &id); /* if there is one */
     do {

@@ -89,6 +89,14 @@ class ServerSentEvents(rig.ExampleTest):
         self.assertEqual(service.answers("/publish"), {200: len(mine) + await load.end()})
         self.assertEqual(service.answers("/events"), {200: len(listeners)})
 
+    async def test_the_head_alone_ends(self):
+        service = await self.serve()
+        response = await rig.ask(service.port, "HEAD", "/events")
+        self.assertEqual((response.status, response.fields["content-type"]), (200, "text/event-stream"))
+        self.assertEqual(int((await rig.ask(service.port, "GET", "/listeners")).body), 0)
+        service.terminate()
+        await service.ended()
+
     async def test_what_is_no_message_is_refused(self):
         service = await self.serve()
         for text, status in ((b"", 400), (b"two\nlines", 400), (b"\0", 400), (b"x" * 1000, 200), (b"x" * 1001, 413)):
