@@ -683,8 +683,9 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
  * unknown: then the body is chunked, or for an HTTP/1.0 client ended by closing the connection.
- * `type` and errors as torc_reply. Of a response to HEAD nothing follows: a handler that would write
- * for as long as the client stays should return, as the connection's next request waits for it.
+ * `type` and errors as torc_reply. Of a response to HEAD nothing follows: a handler that would
+ * write for as long as the client stays should return, as the connection's next request waits for
+ * it.
  *
  * After a read of the body that failed, what the handler has not ended by torc_end when it returns
  * is cut off, so that the client can tell. A client of HTTP/1.0 cannot tell a body of unknown size
