@@ -28,7 +28,7 @@ static bool response_sent(const struct h1_exchange *x)
     const struct response *r = &x->rq.response;
     if (!r->status || r->incomplete || x->conn->unsent.bytes) return false;
     if (x->state != H1_HANDLER || !r->streamed) return true;
-    return r->length < 0 ? r->ended : r->written >= (uint64_t)r->length;
+    return r->length < 0 ? r->whole : r->written >= (uint64_t)r->length;
 }
 
 static enum http_end reason_of_abort(const struct h1_exchange *x)

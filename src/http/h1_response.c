@@ -383,6 +383,7 @@ int h1_end(struct torc_req *rq)
         conn_abort(c, -ENOMEM);
         return -ENOMEM;
     }
+    rq->response.whole = !rq->response.incomplete;
     conn_schedule(c);
     return 0;
 }

@@ -22,6 +22,7 @@ struct response {
     bool streamed;    /* the body follows by torc_write */
     bool in_parts;    /* queued in several parts: streamed, or large */
     bool ended;       /* nothing more is written */
+    bool whole;       /* streamed, and its end is queued */
     bool incomplete;  /* its body will never be complete */
     bool excess;      /* more was refused than its length has */
     bool type_field;  /* a field added may be Content-Type */
