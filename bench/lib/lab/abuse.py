@@ -5,7 +5,7 @@ from typing import Sequence
 
 from ..remarks import UNSENT, never_sent
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import Claim, Finding, Parameter, failing, measured, need_answers
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -44,12 +44,13 @@ def take(stage: Stage) -> Finding:
 
 def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     """From the rounds of each setting: what the good clients saw, and what the abusive one."""
+    *compared, last = SETTINGS
+    need_answers({f"{name}, round {n}": one[0] for name in compared for n, one in enumerate(taken[name], 1)})
     p99 = {name: statistics.median(one[0].p99 for one in rounds) for name, rounds in taken.items()}
     alone, limited, unlimited = (p99[name] for name in SETTINGS)
     served = statistics.median(one[1].per_second for one in taken["beside it, limited"])
     missed = failing({f"their p99 was {limited / alone:.1f} times what they have alone": limited <= MOST * alone})
     unsent = {name: statistics.median(never_sent(one[0].plain()) for one in rounds) for name, rounds in taken.items()}
-    *compared, last = SETTINGS
     unsure = [
         f"{name}: {percent(unsent[name])} of the good clients' requests were never sent"
         for name in compared

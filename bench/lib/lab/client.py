@@ -13,7 +13,7 @@ from ..words import capital
 from .claim import Claim, Finding, failing
 from .clients import CLIENTS, Ask, Span
 from .picture import Lanes, Picture
-from .stage import NoVisit, Stage
+from .stage import Lacking, NoVisit, Stage
 
 COUNT = 12
 DELAY_MS = 100
@@ -93,7 +93,7 @@ def _asked(stage: Stage, label: str, mode: str, run: Run, *args: str) -> Asked:
             spans = run(server, ask, stage.load_cpus[server.child])
         used, found = proc.cpu_ns(pids) - before, measures.reading(server)
     if found is None:
-        raise proc.ProcessError("the server does not say what was in progress")
+        raise Lacking("the server did not say in time what was in progress: run it again")
     return Asked(sorted(end for *_, end in spans), int(found["concurrency_peak"]), used / 1e9, spans)
 
 

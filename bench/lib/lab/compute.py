@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import Claim, Finding, Parameter, failing, measured, need_answers
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -40,6 +40,7 @@ def take(stage: Stage) -> Finding:
 def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Finding:
     cores = "an idle core" if asked.cores == 1 else f"{asked.cores} idle cores"
     there = "that core" if asked.cores == 1 else "those cores"
+    need_answers({name: seen[0] for name, seen in taken.items()})
     alone, inline, work = (taken[name][0].p99 for name in WHERE)
     missed = failing(
         {

@@ -3,7 +3,7 @@
 from typing import Any, Sequence
 
 from ..table import latency, percent
-from .claim import SHEDDING, Claim, Finding, failing
+from .claim import SHEDDING, Claim, Finding, failing, need_answers
 from .flow import Flow, Seen, Slice
 from .picture import Line, Picture, Shade, over
 from .stage import Stage
@@ -38,6 +38,7 @@ def _spike(stage: Stage, mode: str, capacity: float) -> tuple[Seen, Seen]:
 def take(stage: Stage) -> Finding:
     with stage.torc() as server:
         (alone,) = stage.ask(server, Flow(PATH, connections=4, seconds=stage.seconds(CAPACITY_SECONDS)))
+    need_answers({"capacity": alone})
     capacity = alone.per_second
     before, last = stage.seconds(BEFORE), stage.seconds(AFTER) / 2
     taken = {name: _spike(stage, mode, capacity) for name, mode in SETTINGS.items()}
