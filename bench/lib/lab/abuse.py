@@ -56,11 +56,12 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
         for name in compared
         if unsent[name] > UNSENT
     ]
+    bound = " or more" * any(one[0].unsent for one in taken[last])
     kept = f", and {percent(unsent[last])} of their requests cannot even be sent" if unsent[last] > UNSENT else ""
     verdict = (
         f"Beside a client that asks for {TIMES} times its limit, the p99 of ten good clients is "
         f"{latency(limited)}, {limited / alone:.2f} times the {latency(alone)} that they have alone; without a limit "
-        f"it is {latency(unlimited)}{kept}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served "
+        f"it is {latency(unlimited)}{bound}{kept}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served "
         f"{served:,.0f}."
     )
     theory = (
@@ -72,7 +73,8 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     samples = {name: [[one.plain() for one in seen] for seen in rounds] for name, rounds in taken.items()}
     brief = (
         f"While one client asks for {TIMES} times its limit, 99 % of the good clients' requests are answered within "
-        f"{latency(limited)} if the server refuses what is beyond that limit, and within {latency(unlimited)} if not."
+        f"{latency(limited)} if the server refuses what is beyond that limit, and within {latency(unlimited)}{bound} "
+        "if not."
     )
     beside = [measured(name, rounds[-1]) for name, rounds in taken.items()]
     pictures = [_picture(p99)]
@@ -89,7 +91,8 @@ def _picture(p99: dict[str, float]) -> Picture:
 def _row(name: str, p99: float, rounds: Sequence[Sequence[Seen]]) -> list[str]:
     good = [seen[0] for seen in rounds]
     abusive = [seen[1] for seen in rounds if len(seen) > 1]
-    cells = [name, latency(statistics.median(one.p50 for one in good)), latency(p99)]
+    bound = "≥ " * any(one.unsent for one in good)  # as in Seen.time
+    cells = [name, bound + latency(statistics.median(one.p50 for one in good)), bound + latency(p99)]
     cells.append(f"{statistics.median(one.per_second for one in good):,.0f}")
     if not abusive:
         return [*cells, "–", "–"]

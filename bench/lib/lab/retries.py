@@ -2,7 +2,7 @@
 
 from typing import Any, Sequence
 
-from ..table import latency, percent
+from ..table import percent
 from .claim import SHEDDING, Claim, Finding, failing, need_answers
 from .flow import Flow, Seen, Slice
 from .picture import Line, Picture, Shade, over
@@ -158,7 +158,7 @@ def _attempts(attempts: float, capacity: float, before: float, unsent: int) -> s
 def _row(name: str, before: float, attempts: float, good: float, back: float, seen: Seen) -> list[str]:
     figures = [f"{rate:,.0f}" for rate in (before, attempts, good)]
     counts = [f"{count:,}" for count in (seen.refused, seen.given_up)]
-    return [name, *figures, percent(back), latency(seen.p99) if seen.good else "–", *counts]
+    return [name, *figures, percent(back), seen.time(seen.p99) if seen.good else "–", *counts]
 
 
 CLAIM = Claim(

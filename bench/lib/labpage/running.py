@@ -29,7 +29,7 @@ EVENTS = {"threads": "2048"}  # of each core's timeline, of which threads have o
 MOST_EVENTS = "65536"
 VISIT_SECONDS = 20.0  # that the page has to ask and to answer
 SHOWN_OPTIONS = ("--shed", "--rate-limit", "--queue", "--threads")  # what tells the servers of an experiment apart
-FLOW_KEYS = ("good", "refused", "given_up", "failed", "p50", "p99")
+FLOW_KEYS = ("good", "refused", "given_up", "failed", "unsent", "p50", "p99")
 _writing = threading.Lock()
 
 
