@@ -98,6 +98,21 @@ class Client(unittest.TestCase):
         self.assertEqual(list(notes), ["your browser did not ask the server itself: Failed to fetch"])
         self.assertEqual(finding.rows[-1][0], "a browser")
 
+    def test_a_client_that_tells_no_order_has_none(self):
+        """What is drawn of torc-load is made up of the lengths of its requests."""
+        ask = clients.Ask("/", 3, "seq")
+        spans = clients.CLIENTS["torc-load"].read(
+            json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 2], [10**9, 1]]}}}), ask
+        )
+        self.assertEqual([round(end - begin, 6) for begin, _, end in spans], [0.1, 0.1, 1.0])
+        finding = self.conclude((1.21, 1), self.at_once, browser=self.waves)
+        seventh = {(row[0], row[1]): row[3] for row in finding.rows}
+        self.assertEqual(seventh["torc-load", "one after another"], "–")
+        self.assertEqual(seventh["Node.js", "one after another"], "706 ms")
+        captions = [one.caption for one in finding.pictures]
+        said = "torc-load tells how long each took, and not when: the shortest are drawn first"
+        self.assertEqual([said in one for one in captions], [True, False, False])
+
     def test_what_clients_print(self):
         ask = clients.Ask("/", 3, "all")
         load = json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 1], [2 * 10**8, 2]]}}})
