@@ -133,20 +133,34 @@ def seen(report: Mapping[str, Any]) -> Seen:
     )
 
 
+def shares(cpus: Sequence[int], flows: int) -> list[Sequence[int]]:
+    """The CPUs of each flow, its own where there are enough. A torc-load pins itself to the first of them: two of the
+    same CPU would wait for each other, and the latency of one be that of the other's work."""
+    return [cpus[number::flows] if flows <= len(cpus) else cpus for number in range(flows)]
+
+
 def run(
-    flows: Sequence[Flow], url: str, build: Path, scratch: Path, cpus: Sequence[int], watch: Sequence[int]
+    flows: Sequence[Flow],
+    url: str,
+    build: Path,
+    scratch: Path,
+    cpus: Sequence[int],
+    watch: Sequence[int],
+    apart: bool = False,
 ) -> list[Seen]:
-    """Runs all flows at the same time to their end, and watches the processes of the server."""
+    """Runs all flows at the same time to their end, and watches the processes of the server. apart: the CPUs are not
+    those of the server, and each flow gets its own of them."""
     begun = time.monotonic()
     reports = [scratch / f"flow-{number}.json" for number in range(len(flows))]
     with contextlib.ExitStack() as stack:
         children = []
-        for flow, report in zip(flows, reports):
+        given = shares(cpus, len(flows)) if apart else [cpus] * len(flows)
+        for flow, report, mine in zip(flows, reports, given):
             report.unlink(missing_ok=True)
             log = report.with_suffix(".log")
             words = flow.words(build, url, report, watch)
             time.sleep(max(begun + flow.delay - time.monotonic(), 0))
-            children.append(stack.enter_context(proc.Child(words, cpus, log, alone=True)))
+            children.append(stack.enter_context(proc.Child(words, mine, log, alone=True)))
         deadline = begun + max(flow.longest for flow in flows)
         for child in children:
             status = child.wait(max(deadline - time.monotonic(), 0))
