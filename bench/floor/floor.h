@@ -99,9 +99,9 @@ static inline void floor_on_term(int number)
     _exit(0);
 }
 
-/* Pins the thread, raises the descriptor limit, listens (connections inherit TCP_NODELAY), and
- * says so on stderr. Returns the listener. */
-static inline int floor_start(struct floor_options *options, const char *engine, int type)
+/* Pins the thread, raises the descriptor limit, and listens (connections inherit TCP_NODELAY).
+ * Returns the listener; floor_ready says where it is, once all the rest is set up. */
+static inline int floor_start(struct floor_options *options, int type)
 {
     cpu_set_t set;
     floor_check(sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
@@ -127,11 +127,17 @@ static inline int floor_start(struct floor_options *options, const char *engine,
     floor_check(bind(fd, (struct sockaddr *)address, length), "bind");
     floor_check(listen(fd, 4096), "listen");
     floor_check(getsockname(fd, (struct sockaddr *)address, &length), "getsockname");
-    char host[INET_ADDRSTRLEN];
-    inet_ntop(AF_INET, &address->sin_addr, host, sizeof host);
-    fprintf(stderr, "floor: ready http://%s:%u engine=%s pid=%d\n", host, ntohs(address->sin_port),
-            engine, (int)getpid());
     return fd;
+}
+
+/* Says so on stderr. Nothing that takes time or can fail may come after it: it would be part of
+ * what is measured, and its failure would be told as one of the connections. */
+static inline void floor_ready(const struct floor_options *options, const char *engine)
+{
+    char host[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &options->listen.sin_addr, host, sizeof host);
+    fprintf(stderr, "floor: ready http://%s:%u engine=%s pid=%d\n", host,
+            ntohs(options->listen.sin_port), engine, (int)getpid());
 }
 
 /* FLOOR_ANSWERS_MAX answers one after the other: the first n of them are n answers in one send.

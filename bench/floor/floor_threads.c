@@ -53,10 +53,11 @@ int main(int argc, char **argv)
     pthread_attr_t small;
     pthread_t thread;
     answers = floor_answers();
-    listener = floor_start(&options, "threads", 0);
+    listener = floor_start(&options, 0);
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, STACK_BYTES);
     for (int i = 1; i < THREADS; i++)
         floor_check(-pthread_create(&thread, &small, serve, NULL), "pthread_create");
+    floor_ready(&options, "threads");
     serve(NULL);
 }

@@ -18,7 +18,7 @@
 enum {
     SQ_ENTRIES = 256,
     CQ_ENTRIES = 4096,
-    CONNECTIONS_MAX = 20000,
+    CONNECTIONS_MAX = 65536,               /* no address has more ports for its clients */
     BUFFERS = 128,                         /* a power of two, as the buffer ring asks */
     BUFFER_STRIDE = FLOOR_RECV_BYTES + 64, /* odd lines: no two share all their cache sets */
     BUFFER_GROUP = 0,
@@ -43,6 +43,7 @@ struct floor {
     uint8_t *matched;         /* by slot; see floor_count */
     unsigned *pending;        /* by slot: answers owed at the end of this turn */
     unsigned *owing, n_owing; /* the slots with pending > 0 */
+    unsigned *ended, n_ended; /* the slots that are closed at the end of this turn */
 };
 
 static struct io_uring_sqe *sqe_get(struct floor *floor)
@@ -117,7 +118,7 @@ static void received(struct floor *floor, const struct io_uring_cqe *cqe, unsign
     if (cqe->res > 0 || cqe->res == -ENOBUFS)
         arm_recv(floor, slot);
     else
-        close_slot(floor, slot);
+        floor->ended[floor->n_ended++] = slot; /* after its last answers */
 }
 
 static void completed(struct floor *floor, const struct io_uring_cqe *cqe)
@@ -136,14 +137,21 @@ static void completed(struct floor *floor, const struct io_uring_cqe *cqe)
     }
 }
 
-static void setup(struct floor *floor)
+static int init_ring(struct floor *floor, unsigned more)
 {
     struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_NO_SQARRAY |
-                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CQSIZE | more,
         .cq_entries = CQ_ENTRIES,
     };
-    errno = -io_uring_queue_init_params(SQ_ENTRIES, &floor->ring, &params);
+    return io_uring_queue_init_params(SQ_ENTRIES, &floor->ring, &params);
+}
+
+static void setup(struct floor *floor)
+{
+    int result = init_ring(floor, IORING_SETUP_NO_SQARRAY);
+    if (result == -EINVAL) result = init_ring(floor, 0); /* before Linux 6.6 */
+    errno = -result;
     floor_check(-errno, "io_uring_queue_init_params");
     errno = io_uring_register_ring_fd(&floor->ring) == 1 ? 0 : EINVAL;
     floor_check(-errno, "io_uring_register_ring_fd");
@@ -170,16 +178,19 @@ int main(int argc, char **argv)
     struct floor_options options = floor_parse(argc, argv);
     static struct floor floor;
     floor.answers = floor_answers();
-    floor.listener = floor_start(&options, "io_uring", 0);
+    floor.listener = floor_start(&options, 0);
     /* The kernel takes no table larger than the descriptor limit. */
     long limit = sysconf(_SC_OPEN_MAX);
     floor.slots = limit < CONNECTIONS_MAX ? (unsigned)limit : CONNECTIONS_MAX;
     floor.matched = calloc(floor.slots, sizeof *floor.matched);
     floor.pending = calloc(floor.slots, sizeof *floor.pending);
     floor.owing = calloc(floor.slots, sizeof *floor.owing);
-    floor_check(floor.matched && floor.pending && floor.owing ? 0 : -1, "calloc");
+    floor.ended = calloc(floor.slots, sizeof *floor.ended);
+    bool all = floor.matched && floor.pending && floor.owing && floor.ended;
+    floor_check(all ? 0 : -1, "calloc");
     setup(&floor);
     arm_accept(&floor);
+    floor_ready(&options, "io_uring");
 
     for (;;) {
         io_uring_buf_ring_advance(floor.buffers, (int)floor.returned);
@@ -197,5 +208,7 @@ int main(int argc, char **argv)
         io_uring_cq_advance(&floor.ring, seen);
         for (unsigned i = 0; i < floor.n_owing; i++) send_answers(&floor, floor.owing[i]);
         floor.n_owing = 0;
+        for (unsigned i = 0; i < floor.n_ended; i++) close_slot(&floor, floor.ended[i]);
+        floor.n_ended = 0;
     }
 }

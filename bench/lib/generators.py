@@ -61,8 +61,10 @@ def sample(words: list[str], cpus: list[int], scratch: Path) -> tuple[float, flo
         raise proc.ProcessError(f"{words[0]} ended ({status}): {child.complaint() or text[-300:]}")
     found = WRK_COUNT.search(text)
     count = int(found[1]) if found else json.loads(report.read_text())["requests_total"]
+    if not count:
+        raise proc.ProcessError(f"{words[0]}: no request was answered")
     used = usage.ru_utime + usage.ru_stime
-    return used * 1e9 / max(count, 1), used
+    return used * 1e9 / count, used
 
 
 def measure(

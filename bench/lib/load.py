@@ -105,17 +105,25 @@ def written(path: Path, child: proc.Child) -> dict[str, Any]:
         raise proc.ProcessError(f"torc-load wrote no report: {child.complaint()}") from error
 
 
-def errors(report: dict[str, Any]) -> str | None:
-    """Why its figures do not count."""
+def failures(report: dict[str, Any]) -> str | None:
+    """Its errors, with the first of each kind."""
     first = report.get("first_errors") or {}
     found = [
         f"{count} {name} errors" + (f" (first: {first[name]})" if first.get(name) else "")
         for name, count in report["errors"].items()
         if count
     ]
-    if found:
-        return ", ".join(found)
-    return None if report["answered"] else "no request was answered"
+    return ", ".join(found) or None
+
+
+def empty(report: dict[str, Any]) -> bool:
+    """Whether nothing was answered, though nothing failed."""
+    return not report["answered"] and failures(report) is None
+
+
+def errors(report: dict[str, Any]) -> str | None:
+    """Why its figures do not count."""
+    return failures(report) or ("no request was answered" if empty(report) else None)
 
 
 def microseconds(latency: dict[str, Any]) -> dict[str, float]:

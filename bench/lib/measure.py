@@ -17,10 +17,12 @@ from .workloads import Workload
 PART_SECONDS = 0.2  # of a sample that is taken in parts, about
 PART_WARMUP = 0.03  # of all parts but the first, whose server is warm
 PART_OVERHEAD = 0.13  # seconds: to start and end processes, about
+RETAKEN = 2  # times that a part is taken again in which no request was answered
 PLACEHOLDER = re.compile(r"\{(?:rand|seq):(\d+)(?::\d+)?\}")
 Cpus = Callable[[Variant], tuple[Sequence[int], Sequence[int]]]
 Asked = Sequence[tuple[Variant, Subject]]
 Announce = Callable[[Variant], None]
+Taken = tuple[dict[str, Any], measures.Window]  # of a part
 
 
 def saturated(server: bool, generator: bool) -> str:
@@ -124,20 +126,30 @@ class Running:
         self.others = self.stolen = self.wall = 0.0
 
     def part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
-        """Some of the sample's time under load; nothing more once something went wrong."""
-        if self.sample.invalid is not None or self.reports and load.errors(self.reports[-1]):
+        """Some of the sample's time under load; nothing more once something went wrong. One in which no request was
+        answered, for the machine stood still, is taken again."""
+        if self.sample.invalid is not None or self.reports and load.failures(self.reports[-1]):
             return
         try:
-            self._part(workload, place, cpus, seconds)
+            found = self._part(workload, place, cpus, seconds)
+            for _ in () if any(map(load.empty, self.reports)) else range(RETAKEN):  # unless the sample is lost already
+                if found is None or not load.empty(found[0]):
+                    break
+                self.sample.retaken += 1
+                found = self._part(workload, place, cpus, seconds)
         except proc.Gone as error:
             child = self.server.child
             self.sample.invalid = str(error) if child.wait(0) is None else f"the server ended: {child.complaint()}"
+            return
+        if found is not None:
+            self.reports.append(found[0])
+            self.windows.append(found[1])
 
     def _new(self) -> list[int]:
         """Processes of the server that are not counted."""
         return [one for one in proc.family(self.server.child.pid) if one not in self.pids]
 
-    def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> None:
+    def _part(self, workload: Workload, place: Place, cpus: Sequence[int], seconds: float) -> Taken | None:
         warmup = PART_WARMUP if self.reports else max(workload.warmup, self.first_warmup)
         self.pids += self._new()
         own = time.process_time()  # this program is no other one
@@ -146,17 +158,16 @@ class Running:
         begins = warmup + workload.ramp + PART_OVERHEAD / 2  # about
         with measures.Window(self.server, begins, seconds) as window:
             done = load.run(workload, self.server, place, cpus, seconds, warmup, self.pids)
-        self.windows.append(window)
         used = (proc.cpu_ns(self.pids) - before) / 1e9
         if self._new():
             self.sample.invalid = "the server started processes while it was measured, whose CPU time is not counted"
-            return
+            return None
         busy_after, stolen_after = proc.machine_seconds()
         own = time.process_time() - own
         self.others += busy_after - busy - used - done.cpu_seconds - own  # the kernel counts in ticks of 10 ms
         self.stolen += stolen_after - stolen
         self.wall += done.wall
-        self.reports.append(done.report)
+        return done.report, window
 
     def finish(self) -> Sample:
         """The sample that all parts make, while the server still runs."""
@@ -166,6 +177,9 @@ class Running:
         sample.peak_rss_kb = proc.peak_rss_kb(self.pids)
         after = totals(self.server)
         _fill(sample, load.merged(self.reports), self.variant.cores)
+        empty = sum(map(load.empty, self.reports))
+        if sample.invalid is None and empty:
+            sample.invalid = f"no request was answered in {empty} of its {len(self.reports)} parts"
         for name, value in measures.of(self.windows).items():
             setattr(sample, name, value)
         sample.others_share = round(max(self.others, 0.0) / self.wall, 4)

@@ -30,6 +30,9 @@ def cell_notes(cell: Cell) -> list[str]:
     if bound:
         advice = next((s.advice for s in cell.samples if s.variant in bound and s.advice), None)
         notes.append(say("load_bound", [cell.label(name) for name in bound], advice))
+    for name in cell.names:
+        if retaken := sum(sample.retaken for sample in cell.samples if sample.variant == name):
+            notes.append(say("retaken", cell.label(name), retaken))
     for name, mine in samples.items():
         unsent, others = sum(s.unsent for s in mine), disturbed(mine)
         if unsent > UNSENT * max(sum(s.requests for s in mine), 1):

@@ -62,6 +62,7 @@ class Sample:
     connects: int = 0
     unsent: int = 0  # open loop: requests whose time came and that were not sent
     parts: list[list[int]] = field(default_factory=list)  # [requests, cpu ns, wall ns] of each
+    retaken: int = 0  # parts that were taken again, since no request of them was answered
     memory: dict[str, float] | None = None  # of each idle connection; idle only
     advice: str | None = None  # what the load generator says about itself
     waited_share: float | None = None  # of its CPUs: the server was ready to run and had none

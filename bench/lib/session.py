@@ -142,9 +142,9 @@ class Session:
                 raise SubjectError(f"{variant.subject}: {why}")
 
     def fails(self, variant: Variant) -> str | None:
-        """Why a command of the user's does not run here; it is started once. None of others."""
+        """Why a command of the user's, or a floor, does not run here; it is started once. None of others."""
         subject = self.subject(variant)
-        if subject.trusted:
+        if subject.trusted and subject.name not in FLOORS:
             return None
         return subject.refuses(self.place, variant) or measure.start_failure(variant, subject, self.place, self.cpus)
 

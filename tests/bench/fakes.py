@@ -4,7 +4,8 @@ build(directory) fills it, and the executables in it call main(). A run starts d
 they import little and what is compiled already. What they do otherwise is in the environment:
 FAKE_STUCK is the number of the load that does not end by itself, FAKE_ERRORS the engine whose
 replies fail, FAKE_UNLIKE the one that answers otherwise, FAKE_FULL the one whose load has no CPU
-left, FAKE_UNSENT the one that cannot keep up with a rate, FAKE_WAITS the one that answers delays late.
+left, FAKE_UNSENT the one that cannot keep up with a rate, FAKE_WAITS the one that answers delays late, FAKE_REFUSES the
+server that ends before it is ready.
 """
 
 import json
@@ -135,6 +136,9 @@ def server(role, arguments):
             print("torc: --cores: this process may use fewer CPUs", file=sys.stderr)
             sys.exit(2)
         sys.exit(0)
+    if os.environ.get("FAKE_REFUSES") == engine:
+        print("floor: a ring: Invalid argument", file=sys.stderr)
+        sys.exit(1)
     counts = {"requests": 0, "syscalls": 0, "cqes": 0, "turns": 0, "cq_overflows": 0, "buffers_short": 0}
     listener, port = listen()
     more = (value_of(arguments, "--root"), engine, counts)

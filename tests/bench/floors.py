@@ -1,7 +1,9 @@
 """floors.py PROGRAM...: the control programs answer each request once, however it is cut up."""
 
+import functools
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -107,10 +109,40 @@ class Floors(unittest.TestCase):
                 self.assertEqual(floor.answers(connection, 2), 2)
                 connection.close()
 
+    def test_a_request_and_the_end_of_its_connection_at_once(self):
+        for floor in self.each():
+            connections = [floor.connect() for _ in range(3)]
+            for connection in connections:
+                connection.sendall(REQUEST)
+                self.assertEqual(floor.answers(connection, 1), 1)
+            floor.process.send_signal(signal.SIGSTOP)
+            for connection, last in zip(connections, (REQUEST, REQUEST * 3, REQUEST[:9])):
+                connection.sendall(last)
+                connection.shutdown(socket.SHUT_WR)
+            floor.process.send_signal(signal.SIGCONT)
+            for connection, count in zip(connections, (1, 3, 0)):
+                data = b""
+                while more := connection.recv(1 << 20):
+                    data += more
+                self.assertEqual((len(ANSWER.findall(data)), ANSWER.sub(b"", data)), (count, b""))
+                connection.close()
+
     def test_term_ends_it(self):
         for floor in self.each():
             floor.process.send_signal(signal.SIGTERM)
             self.assertEqual(floor.process.wait(TIMEOUT_SECONDS), 0)
+
+    def test_a_setup_that_fails_is_not_ready(self):
+        """No descriptor is left for epoll or a ring; threads need none."""
+        limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (4, 4))
+        for program in (program for program in PROGRAMS if not program.endswith("floor-threads")):
+            with self.subTest(program):
+                done = subprocess.run(
+                    [program], stderr=subprocess.PIPE, text=True, preexec_fn=limit, timeout=TIMEOUT_SECONDS
+                )
+                self.assertNotIn("ready", done.stderr)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("Too many open files", done.stderr)
 
     def test_wrong_options(self):
         for program in PROGRAMS:

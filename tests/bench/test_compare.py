@@ -137,6 +137,15 @@ class Compare(Runs):
             self.assertIn(note, run.notes)
         self.assertEqual(run.cell("plaintext").names, ["io_uring", "epoll"])
 
+    def test_a_floor_that_does_not_start_is_left_out_with_the_reason(self):
+        done = self.compare(*PLAIN[:2], "floor", *PLAIN[2:], FAKE_REFUSES="floor-uring")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        run = results.load(self.json)
+        note = f"floor io_uring is left out: {self.build}/src/floor-uring ended (1): floor: a ring: Invalid argument"
+        self.assertIn(f"note: {note}", done.stdout)
+        self.assertIn(note, run.notes)
+        self.assertEqual(run.cell("plaintext").names, ["io_uring", "epoll", "floor-epoll"])
+
     def test_options_of_one_variant(self):
         done = self.compare("io_uring", "io_uring --depth 64", *PLAIN[2:], "--server-args", "--cq-depth 8")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

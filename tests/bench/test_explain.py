@@ -98,6 +98,21 @@ class Client(unittest.TestCase):
         self.assertEqual(list(notes), ["your browser did not ask the server itself: Failed to fetch"])
         self.assertEqual(finding.rows[-1][0], "a browser")
 
+    def test_a_client_that_tells_no_order_has_none(self):
+        """What is drawn of torc-load is made up of the lengths of its requests."""
+        ask = clients.Ask("/", 3, "seq")
+        spans = clients.CLIENTS["torc-load"].read(
+            json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 2], [10**9, 1]]}}}), ask
+        )
+        self.assertEqual([round(end - begin, 6) for begin, _, end in spans], [0.1, 0.1, 1.0])
+        finding = self.conclude((1.21, 1), self.at_once, browser=self.waves)
+        seventh = {(row[0], row[1]): row[3] for row in finding.rows}
+        self.assertEqual(seventh["torc-load", "one after another"], "–")
+        self.assertEqual(seventh["Node.js", "one after another"], "706 ms")
+        captions = [one.caption for one in finding.pictures]
+        said = "torc-load tells how long each took, and not when: the shortest are drawn first"
+        self.assertEqual([said in one for one in captions], [True, False, False])
+
     def test_what_clients_print(self):
         ask = clients.Ask("/", 3, "all")
         load = json.dumps({"latency_ns": {"raw": {"histogram": [[10**8, 1], [2 * 10**8, 2]]}}})
@@ -590,6 +605,49 @@ class Flows(unittest.TestCase):
         deadline = {"ns": 5, "attempts": 9, "retries": 4, "given_up": 7, "slices": [[6, 2, 100_000_000], [3, 1, 5]]}
         found = flow.seen({**report, "latency_ns": latency, "deadline": deadline})
         self.assertEqual((found.retries, found.slices[0]), (4, flow.Slice(0.1, 6, 2)))
+
+
+class NeverSent(unittest.TestCase):
+    """p50 and p99 of a flow have lower bounds in them, of requests that were due and never sent."""
+
+    report = {"seconds": 2.0, "status": {"200": 30}, "errors_measured": {"timeout": 0, "status": 0}, "answered": 30}
+
+    def seen(self, unsent):
+        latency = {"corrected": {"p50": 2_000_000, "p99": 900_000_000}, "raw": {"mean": 1_000_000}}
+        return flow.seen({**self.report, "latency_ns": latency, "unsent": unsent})
+
+    def test_they_are_told_as_what_they_are(self):
+        for unsent, times, words in (
+            (0, ["2.0 ms", "900 ms"], "within 900 ms"),
+            (70, ["≥ 2.0 ms", "≥ 900 ms"], "within 900 ms or more"),
+        ):
+            found = self.seen(unsent)
+            self.assertEqual([found.time(found.p50), found.time(found.p99)], times)
+            self.assertEqual(found.within, words)
+
+    def test_by_the_experiments(self):
+        some, late = self.seen(70), "900 ms or more"
+        names = list(overload.SETTINGS)
+        taken = {(f"{times:g}×", name): SEEN for times in overload.TIMES for name in names}
+        taken |= {("2×", names[0]): some, ("after a spike", names[1]): SEEN}
+        found = overload.conclude(160.0, SEEN, taken)
+        self.assertIn(f"99 % within {late}; one that sheds load answers 94 %, 99 % within 10.0 ms.", found.verdict)
+        self.assertEqual([row[5] for row in found.rows if row[:2] == ["2×", names[0]]], ["≥ 900 ms"])
+        self.assertIn(f"come within {late}, and of one that refuses some within 10.0 ms;", found.brief)
+        none = overload.conclude(160.0, SEEN, {**taken, ("2×", names[0]): dataclasses.replace(some, good=0)})
+        self.assertIn("answers 0 % of them; one that sheds load answers 94 %, 99 % within", none.verdict)
+        found = compute.conclude({name: [some if where == "inline" else SEEN] for name, where in compute.WHERE.items()})
+        self.assertIn(f"within 10.0 ms by an idle core, within {late} where requests compute", found.verdict)
+        rounds = {name: [[SEEN, SEEN]] for name in abuse.SETTINGS}
+        rounds[list(abuse.SETTINGS)[2]] = [[some, SEEN]]
+        found = abuse.conclude(rounds)
+        self.assertIn(f"without a limit it is {late}, and 70 % of their requests cannot even be sent.", found.verdict)
+        self.assertEqual([row[2] for row in found.rows], ["10.0 ms", "10.0 ms", "≥ 900 ms"])
+        self.assertIn(f"within {late} if not.", found.brief)
+        taken = {(name, times): some for name in database.SETTINGS for times in database.TIMES}
+        found = database.conclude({key: (one, {}) for key, one in taken.items()})
+        self.assertIn(f"99 % of them within {late}, and refuses", found.verdict)
+        self.assertNotIn("half of them", found.verdict)
 
 
 class Words(unittest.TestCase):

@@ -27,6 +27,12 @@ class Generators(Runs):
         self.assertEqual(done.returncode, 1)
         self.assertIn("torc-load ended (1)", done.stderr)
 
+    def test_a_generator_without_an_answer_has_no_cost(self):
+        fakes.executable(self.tools / "wrk", "#!/bin/sh\necho '  0 requests in 1.00s, 0B read'\n")
+        done = self.bench("generators", "--pairs", "1", "--seconds", "0.1", "--build", str(self.build))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("wrk: no request was answered", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -230,10 +230,10 @@ class Worker(unittest.TestCase):
 
         def load(*_):
             grow("in it")
-            return mock.Mock(cpu_seconds=0.0, wall=0.1, report={"errors": {}})
+            return mock.Mock(cpu_seconds=0.0, wall=0.1, report={"errors": {}, "answered": 1})
 
         grow("before")
-        with mock.patch("lib.load.run", load), mock.patch("lib.load.errors"):
+        with mock.patch("lib.load.run", load):
             run.part(WORKLOADS["plaintext"], None, (), 0.1)
         return run
 
@@ -247,12 +247,11 @@ class Worker(unittest.TestCase):
         return found
 
     def test_ticks_that_fall_into_another_part_are_not_of_other_programs(self):
-        run = self.running(self.child("sleep 60"))
-        done = mock.Mock(cpu_seconds=0.0, wall=0.5, report={})
+        run = self.running(self.child("exec sleep 60"))
+        done = mock.Mock(cpu_seconds=0.0, wall=0.5, report={"errors": {}, "answered": 1})
         busy = [(seconds, 0.0) for seconds in (0.0, 0.6, 1.0, 1.2)]
         with (
             mock.patch("lib.load.run", return_value=done),
-            mock.patch("lib.load.errors", return_value=None),
             mock.patch.object(time, "process_time", side_effect=[0.0, 0.1] * 2),
             mock.patch.object(proc, "machine_seconds", side_effect=busy),
             mock.patch.object(proc, "cpu_ns", side_effect=[0, 300_000_000] * 2),
@@ -260,6 +259,53 @@ class Worker(unittest.TestCase):
             for _ in range(2):
                 run.part(WORKLOADS["plaintext"], None, (), 0.1)
         self.assertAlmostEqual(run.others, 0.0)
+
+    def parts(self, *answered):
+        """The sample of three parts, and how many loads it took, which answer that many each; -1 is an error."""
+
+        def load(*_):
+            count = next(left)
+            latency = fakes.record(1000)
+            report = {"mode": "closed", "seconds": 0.2, "answered": max(count, 0), "per_second": count / 0.2}
+            report |= {"errors": {"reset": int(count < 0)}, "connects": 0, "unsent": 0, "advice": None}
+            report |= {"cpu": {"user_ns": 1, "system_ns": 1, "share": 0.5}, "watch": {"cpu_ns": 10**8}}
+            report |= {"latency_ns": {"corrected": latency, "raw": latency}, "saturated": False}
+            return mock.Mock(cpu_seconds=0.0, wall=0.3, report=report)
+
+        left, run = iter(answered), self.running(self.child("exec sleep 60"))
+        with mock.patch("lib.load.run", load):
+            for _ in range(3):
+                run.part(WORKLOADS["plaintext"], None, (), 0.2)
+        self.assertEqual(list(left), [], "loads that were not run")
+        return run.finish()
+
+    def test_a_part_without_a_reply_is_taken_again_wherever_it_lies(self):
+        for answered in ([0, 1000, 1000, 1000], [1000, 0, 1000, 1000], [1000, 1000, 0, 0, 1000]):
+            with self.subTest(answered):
+                sample = self.parts(*answered)
+                self.assertIsNone(sample.invalid)
+                self.assertEqual([part[0] for part in sample.parts], [1000, 1000, 1000])
+                self.assertEqual((sample.per_second, sample.cpu_ns_per_request), (5000, 10**5))
+                self.assertEqual(sample.retaken, len(answered) - 3)
+
+    def test_a_part_that_stays_empty_makes_the_sample_invalid_wherever_it_lies(self):
+        for answered, parts in (
+            ([0, 0, 0, 1000, 1000], [0, 1000, 1000]),
+            ([1000, 0, 0, 0, 1000], [1000, 0, 1000]),
+            ([1000, 1000, 0, 0, 0], [1000, 1000, 0]),
+        ):
+            with self.subTest(answered):
+                sample = self.parts(*answered)
+                self.assertEqual(sample.invalid, "no request was answered in 1 of its 3 parts")
+                self.assertEqual([part[0] for part in sample.parts], parts)
+                self.assertEqual(sample.retaken, measure.RETAKEN)
+
+    def test_one_that_is_never_answered_is_soon_done(self):
+        self.assertEqual(self.parts(0, 0, 0, 0, 0).invalid, "no request was answered")
+
+    def test_none_is_taken_after_an_error(self):
+        sample = self.parts(1000, -1)
+        self.assertEqual((sample.invalid, len(sample.parts)), ("1 reset errors", 2))
 
     def test_one_that_starts_before_is_counted(self):
         run = self.grown("before")

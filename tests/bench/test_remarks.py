@@ -39,6 +39,14 @@ class Notes(unittest.TestCase):
             found.workload["rate"], found.factors = 5200.0, factors
             self.assertEqual(remarks.cell_notes(found), [f"the a: 30 requests were due but not sent: {why}"])
 
+    def test_parts_that_were_taken_again_are_named(self):
+        found = self.cell(retaken=1)
+        said = "the a: 3 parts of its samples were taken again, for no request was answered in them"
+        self.assertEqual(remarks.cell_notes(found), [said])
+        found.samples[0].retaken, found.samples[1].retaken, found.samples[2].invalid = 0, 0, "no request was answered"
+        said = "the a: 1 part of its samples was taken again, for no request was answered in it"
+        self.assertEqual(remarks.cell_notes(found)[1:], [said])
+
     def test_invalid_samples_come_first(self):
         found = self.cell(saturated="load")
         found.samples[1].invalid = "2 reset errors"

@@ -5,7 +5,7 @@ from typing import Sequence
 
 from ..remarks import UNSENT, never_sent
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import Claim, Finding, Parameter, failing, measured, need_answers
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -44,22 +44,24 @@ def take(stage: Stage) -> Finding:
 
 def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     """From the rounds of each setting: what the good clients saw, and what the abusive one."""
+    *compared, last = SETTINGS
+    need_answers({f"{name}, round {n}": one[0] for name in compared for n, one in enumerate(taken[name], 1)})
     p99 = {name: statistics.median(one[0].p99 for one in rounds) for name, rounds in taken.items()}
     alone, limited, unlimited = (p99[name] for name in SETTINGS)
     served = statistics.median(one[1].per_second for one in taken["beside it, limited"])
     missed = failing({f"their p99 was {limited / alone:.1f} times what they have alone": limited <= MOST * alone})
     unsent = {name: statistics.median(never_sent(one[0].plain()) for one in rounds) for name, rounds in taken.items()}
-    *compared, last = SETTINGS
     unsure = [
         f"{name}: {percent(unsent[name])} of the good clients' requests were never sent"
         for name in compared
         if unsent[name] > UNSENT
     ]
+    bound = " or more" * any(one[0].unsent for one in taken[last])
     kept = f", and {percent(unsent[last])} of their requests cannot even be sent" if unsent[last] > UNSENT else ""
     verdict = (
         f"Beside a client that asks for {TIMES} times its limit, the p99 of ten good clients is "
         f"{latency(limited)}, {limited / alone:.2f} times the {latency(alone)} that they have alone; without a limit "
-        f"it is {latency(unlimited)}{kept}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served "
+        f"it is {latency(unlimited)}{bound}{kept}. Of {ABUSIVE.rate:,.0f} requests/s the abusive client is served "
         f"{served:,.0f}."
     )
     theory = (
@@ -71,7 +73,8 @@ def conclude(taken: dict[str, list[list[Seen]]]) -> Finding:
     samples = {name: [[one.plain() for one in seen] for seen in rounds] for name, rounds in taken.items()}
     brief = (
         f"While one client asks for {TIMES} times its limit, 99 % of the good clients' requests are answered within "
-        f"{latency(limited)} if the server refuses what is beyond that limit, and within {latency(unlimited)} if not."
+        f"{latency(limited)} if the server refuses what is beyond that limit, and within {latency(unlimited)}{bound} "
+        "if not."
     )
     beside = [measured(name, rounds[-1]) for name, rounds in taken.items()]
     pictures = [_picture(p99)]
@@ -88,7 +91,8 @@ def _picture(p99: dict[str, float]) -> Picture:
 def _row(name: str, p99: float, rounds: Sequence[Sequence[Seen]]) -> list[str]:
     good = [seen[0] for seen in rounds]
     abusive = [seen[1] for seen in rounds if len(seen) > 1]
-    cells = [name, latency(statistics.median(one.p50 for one in good)), latency(p99)]
+    bound = "≥ " * any(one.unsent for one in good)  # as in Seen.time
+    cells = [name, bound + latency(statistics.median(one.p50 for one in good)), bound + latency(p99)]
     cells.append(f"{statistics.median(one.per_second for one in good):,.0f}")
     if not abusive:
         return [*cells, "–", "–"]

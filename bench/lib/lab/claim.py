@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from ..measures import KEYS
+from ..words import listed
 from .flow import Seen
 from .picture import Picture
-from .stage import Stage
+from .stage import Lacking, Stage
 
 
 # The names of measures.KEYS, above a table's columns.
@@ -76,6 +77,19 @@ class Claim:
 def failing(checks: Mapping[str, bool]) -> list[str]:
     """The clauses that say what is not so, of those that would be said if their check failed."""
     return [clause for clause, passed in checks.items() if not passed]
+
+
+def untold(taken: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Why the samples do not tell, where L, P and A of these settings are not known: the server was not heard twice
+    while it was asked, as where the machine stands still."""
+    names = [name for name, found in taken.items() if KEYS[0] not in found]
+    return [f"the server did not say in time what was in progress ({listed(names)})"] if names else []
+
+
+def need_answers(taken: Mapping[str, Seen]) -> None:
+    """Ends an experiment that cannot conclude anything from a setting in which nothing was answered."""
+    if names := [name for name, seen in taken.items() if not seen.good]:
+        raise Lacking(f"no request was answered ({listed(names)}): run it again")
 
 
 def measured(

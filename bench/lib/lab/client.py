@@ -13,7 +13,7 @@ from ..words import capital
 from .claim import Claim, Finding, failing
 from .clients import CLIENTS, Ask, Span
 from .picture import Lanes, Picture
-from .stage import NoVisit, Stage
+from .stage import Lacking, NoVisit, Stage
 
 COUNT = 12
 DELAY_MS = 100
@@ -32,7 +32,9 @@ class Asked:
     ends: list[float]  # seconds from its first request to each answer
     peak: int  # requests in progress at the same time, as the server saw them
     cpu: float  # seconds that the server used
-    spans: list[Span] = field(default_factory=list)  # of the requests in their order
+    spans: list[Span] = field(
+        default_factory=list
+    )  # of the requests in their order, or the shortest first (Client.lengths)
 
     @property
     def seconds(self) -> float:
@@ -93,11 +95,11 @@ def _asked(stage: Stage, label: str, mode: str, run: Run, *args: str) -> Asked:
             spans = run(server, ask, stage.load_cpus[server.child])
         used, found = proc.cpu_ns(pids) - before, measures.reading(server)
     if found is None:
-        raise proc.ProcessError("the server does not say what was in progress")
+        raise Lacking("the server did not say in time what was in progress: run it again")
     return Asked(sorted(end for *_, end in spans), int(found["concurrency_peak"]), used / 1e9, spans)
 
 
-def picture(label: str, one: Asked, other: Asked) -> Picture:
+def picture(label: str, one: Asked, other: Asked, lengths: bool = False) -> Picture:
     """Each request of a client as a lane, one after another above and together below."""
     groups = [
         Lanes(f"{text}, {asked.peak} at a time", [_lane(span) for span in asked.spans], latency(asked.seconds))
@@ -105,13 +107,18 @@ def picture(label: str, one: Asked, other: Asked) -> Picture:
     ]
     caption = (
         f"Each lane is one of {COUNT} requests of {DELAY_MS} ms, both times on the same axis. At the right: when all "
-        "are answered. "
+        "are answered."
     )
     if other.peak < COUNT:
-        caption += f"A request that is not yet sent waits for one of the {other.peak} connections."
+        caption += f" A request that is not yet sent waits for one of the {other.peak} connections."
     elif any(len(lane) > 1 for group in groups for lane in group.lanes):
-        caption += "A request that is not yet sent waits for its connection to open."
-    return Picture(f"The requests of {label}", caption.rstrip(), "time, ms", parts=PARTS, groups=groups)
+        caption += " A request that is not yet sent waits for its connection to open."
+    if lengths:
+        caption += (
+            f" {capital(label)} tells how long each took, and not when: the shortest are drawn first, and those one "
+            "after another without a gap."
+        )
+    return Picture(f"The requests of {label}", caption, "time, ms", parts=PARTS, groups=groups)
 
 
 def _lane(span: Span) -> list[tuple[int, float, float]]:
@@ -159,7 +166,7 @@ def conclude(taken: Taken, browser: str = CLIENTS[BROWSER].label) -> Finding:
             labels[name],
             TEXTS[mode],
             latency(one.seconds),
-            latency(one.next),
+            "–" if mode == "seq" and CLIENTS[name].lengths else latency(one.next),
             str(one.peak),
             latency(one.cpu),
         ]
@@ -171,7 +178,7 @@ def conclude(taken: Taken, browser: str = CLIENTS[BROWSER].label) -> Finding:
         f"{latency(other.seconds)} together."
     )
     samples = {" ".join(key): asdict(one) for key, one in taken.items()}
-    pictures = [picture(labels[name], *both) for name, both in pairs.items()]
+    pictures = [picture(labels[name], *both, CLIENTS[name].lengths) for name, both in pairs.items()]
     missed = failing(checks)
     return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, missed=missed)
 

@@ -39,9 +39,10 @@ class Client:
     missing: Callable[[], str | None]
     words: Callable[[Place, Server, Ask, Path], list[str]]
     read: Callable[[str, Ask], list[Span]]
+    lengths: bool = False  # it tells how long each request took, and not when: the spans are made up of that
 
     def run(self, place: Place, server: Server, ask: Ask, cpus: Sequence[int]) -> list[Span]:
-        """The requests in their order."""
+        """The requests in their order, or the shortest first where the client tells no order."""
         printed = place.scratch / "client.out"
         run(self.label, self.words(place, server, ask, printed), cpus, printed)
         return complete(self.label, ask, self.read(printed.read_text(errors="replace"), ask))
@@ -71,6 +72,7 @@ def _load(place: Place, server: Server, ask: Ask, printed: Path) -> list[str]:
 
 
 def _load_spans(text: str, ask: Ask) -> list[Span]:
+    """Of a histogram of lengths: as if each began where the one before ended, the shortest first, or all at once."""
     latencies = [ns / 1e9 for ns, count in json.loads(text)["latency_ns"]["raw"]["histogram"] for _ in range(count)]
     if ask.mode == "all":
         return [(0.0, 0.0, end) for end in latencies]
@@ -111,7 +113,7 @@ def shown(text: str) -> str:
 
 
 CLIENTS = {
-    "torc-load": Client("torc-load", lambda: None, _load, _load_spans),
+    "torc-load": Client("torc-load", lambda: None, _load, _load_spans, lengths=True),
     "node": Client("Node.js", PEERS["node"].refusal, _node, lambda text, ask: spans_of(text)),
     "browser": Client("a browser", browser.missing, _browser, lambda text, ask: spans_of(shown(text))),
 }

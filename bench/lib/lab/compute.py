@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Sequence
 
-from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from ..table import percent
+from .claim import Claim, Finding, Parameter, failing, measured, need_answers
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -40,17 +40,19 @@ def take(stage: Stage) -> Finding:
 def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Finding:
     cores = "an idle core" if asked.cores == 1 else f"{asked.cores} idle cores"
     there = "that core" if asked.cores == 1 else "those cores"
-    alone, inline, work = (taken[name][0].p99 for name in WHERE)
+    need_answers({name: seen[0] for name, seen in taken.items()})
+    alone, inline, work = (taken[name][0] for name in WHERE)
     missed = failing(
         {
-            "light requests did not wait for the heavy ones": inline >= asked.heavy_ms / 2000 and inline > alone,
-            "they waited as long with the work pool": work < inline,
+            "light requests did not wait for the heavy ones": (
+                inline.p99 >= asked.heavy_ms / 2000 and inline.p99 > alone.p99
+            ),
+            "they waited as long with the work pool": work.p99 < inline.p99,
         }
     )
     verdict = (
-        f"99 % of light requests are answered within {latency(alone)} by {cores}, within "
-        f"{latency(inline)} where requests compute for {asked.heavy_ms} ms on {there}, and within "
-        f"{latency(work)} where these compute on the work pool."
+        f"99 % of light requests are answered {alone.within} by {cores}, {inline.within} where requests compute for "
+        f"{asked.heavy_ms} ms on {there}, and {work.within} where these compute on the work pool."
     )
     theory = (
         f"{'A core that computes' if asked.cores == 1 else f'{asked.cores} cores that compute'} "
@@ -63,8 +65,8 @@ def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Findin
     rows = [_row(name, seen) for name, seen in taken.items()]
     samples = {name: [one.plain() for one in seen] for name, seen in taken.items()}
     brief = (
-        f"99 % of light requests are answered within {latency(alone)} when they are alone, within {latency(inline)} "
-        f"when heavy requests compute on their core, and within {latency(work)} when the heavy ones compute elsewhere."
+        f"99 % of light requests are answered {alone.within} when they are alone, {inline.within} when heavy requests "
+        f"compute on their core, and {work.within} when the heavy ones compute elsewhere."
     )
     beside = [measured(name, seen) for name, seen in taken.items()]
     pictures = [_picture(taken, asked)]
@@ -73,7 +75,7 @@ def conclude(taken: dict[str, Sequence[Seen]], asked: Asked = Asked()) -> Findin
 
 def _picture(taken: dict[str, Sequence[Seen]], asked: Asked) -> Picture:
     bars = [
-        Bar(name, seen[0].p99 * 1000, latency(seen[0].p99), asked.heavy_ms if WHERE[name] == "inline" else None)
+        Bar(name, seen[0].p99 * 1000, seen[0].time(seen[0].p99), asked.heavy_ms if WHERE[name] == "inline" else None)
         for name, seen in taken.items()
     ]
     caption = (
@@ -85,8 +87,8 @@ def _picture(taken: dict[str, Sequence[Seen]], asked: Asked) -> Picture:
 
 def _row(name: str, seen: Sequence[Seen]) -> list[str]:
     light, *heavy = seen
-    cells = [name, latency(light.p50), latency(light.p99)]
-    cells += [latency(heavy[0].p50), f"{heavy[0].per_second:.0f}"] if heavy else ["–", "–"]
+    cells = [name, light.time(light.p50), light.time(light.p99)]
+    cells += [heavy[0].time(heavy[0].p50), f"{heavy[0].per_second:.0f}"] if heavy else ["–", "–"]
     return [*cells, f"{light.cpus:.2f}"]
 
 

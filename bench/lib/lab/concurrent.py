@@ -2,10 +2,11 @@
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Mapping
 
 from .. import words
-from .claim import HEADS, Claim, Finding, Parameter, failing, measured
+from ..measures import KEYS
+from .claim import HEADS, Claim, Finding, Parameter, failing, measured, need_answers, untold
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -54,25 +55,25 @@ def take(stage: Stage) -> Finding:
 
 
 def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
+    need_answers({name: seen for name, (seen, _) in taken.items()})
     waiting, computing = (taken[name][1] for name in (FIRST, LAST))
+    unsure = untold({FIRST: waiting, LAST: computing})
     gained = gains(taken)
-    missed = failing(
-        {
-            f"fewer than {MANY * asked.connections:,.0f} were in progress": (
-                waiting["concurrency"] >= MANY * asked.connections
-            ),
-            "more than one ran at a time on one core": waiting["parallelism"] <= 1,
-            f"two cores ran only {computing['parallelism']:.2f} at a time": computing["parallelism"] >= PARALLEL,
-            f"two cores served only {gained[COMPUTE]:.2f} times the requests that compute": gained[COMPUTE] >= GAINS,
-            f"two cores served {gained[WAIT]:.2f} times the requests that wait": gained[WAIT] <= SAME,
-        }
-    )
+    checks = {
+        f"two cores served only {gained[COMPUTE]:.2f} times the requests that compute": gained[COMPUTE] >= GAINS,
+        f"two cores served {gained[WAIT]:.2f} times the requests that wait": gained[WAIT] <= SAME,
+    }
     verdict = (
-        f"One core had {waiting['concurrency']:,.0f} requests in progress, and ran the code of "
-        f"{waiting['parallelism']:.2f} at a time; two cores had {computing['concurrency']:.1f} in progress, and ran "
-        f"{computing['parallelism']:.2f} at a time. Two cores serve {gained[COMPUTE]:.2f} times the requests that "
-        f"compute, and {gained[WAIT]:.2f} times those that wait."
+        f"Two cores serve {gained[COMPUTE]:.2f} times the requests that compute, and {gained[WAIT]:.2f} times those "
+        "that wait."
     )
+    if not unsure:
+        checks = {**_checks(waiting, computing, asked), **checks}
+        verdict = (
+            f"One core had {waiting['concurrency']:,.0f} requests in progress, and ran the code of "
+            f"{waiting['parallelism']:.2f} at a time; two cores had {computing['concurrency']:.1f} in progress, and "
+            f"ran {computing['parallelism']:.2f} at a time. {verdict}"
+        )
     theory = (
         "A core runs at most one request at a time, whatever is in progress: running P ≤ 1 on one core, and P ≤ 2 on "
         "two. So computing gains by the cores that are there, as long as there are requests for each. Waiting requests "
@@ -81,21 +82,36 @@ def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     )
     rows = [_row(name, *found) for name, found in taken.items()]
     samples = {name: {**seen.plain(), **also} for name, (seen, also) in taken.items()}
-    brief = (
-        f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2g} at a "
-        f"time on average, because they wait; two cores had {computing['concurrency']:.2g} that compute and ran "
-        f"{computing['parallelism']:.2g} at a time."
-    )
+    brief = "" if unsure else _brief(waiting, computing)
     beside = [measured(name, [replace(seen, measures=also)], SETTINGS[name][0]) for name, (seen, also) in taken.items()]
     header = ("", "requests/s", *HEADS)
-    pictures = [_picture(taken, asked), *(_cores(taken, asked, what) for what in (COMPUTE, WAIT))]
-    found = Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed)
-    if waiting["parallelism"] <= 1:
+    pictures = [*_pictures(taken, asked), *(_cores(taken, asked, what) for what in (COMPUTE, WAIT))]
+    missed = failing(checks)
+    found = Finding(not missed, verdict, header, rows, theory, samples, brief, pictures, beside, missed, unsure)
+    if not untold({FIRST: waiting}) and waiting["parallelism"] <= 1:
         found.headline = (
             f"{waiting['concurrency']:,.0f} requests were in progress on one core of this machine, and at most one of "
             f"them ran at a time ({waiting['parallelism']:.2g} on average)"
         )
     return found
+
+
+def _checks(waiting: Mapping[str, float], computing: Mapping[str, float], asked: Asked) -> dict[str, bool]:
+    """Of the first setting and the last."""
+    many = MANY * asked.connections
+    return {
+        f"fewer than {many:,.0f} were in progress": waiting["concurrency"] >= many,
+        "more than one ran at a time on one core": waiting["parallelism"] <= 1,
+        f"two cores ran only {computing['parallelism']:.2f} at a time": computing["parallelism"] >= PARALLEL,
+    }
+
+
+def _brief(waiting: Mapping[str, float], computing: Mapping[str, float]) -> str:
+    return (
+        f"One core had {waiting['concurrency']:,.0f} requests in progress and ran {waiting['parallelism']:.2g} at a "
+        f"time on average, because they wait; two cores had {computing['concurrency']:.2g} that compute and ran "
+        f"{computing['parallelism']:.2g} at a time."
+    )
 
 
 def gains(taken: Taken) -> dict[str, float]:
@@ -119,9 +135,10 @@ def _cores(taken: Taken, asked: Asked, what: str) -> Picture:
     return Picture(title, caption, "requests/s", bars)
 
 
-def _picture(taken: Taken, asked: Asked) -> Picture:
+def _pictures(taken: Taken, asked: Asked) -> list[Picture]:
+    """Of what is known; none where nothing is."""
     bars, flows = [], asked.flows(SECONDS)
-    for name in (FIRST, LAST):
+    for name in (name for name in (FIRST, LAST) if not untold({name: taken[name][1]})):
         (cores, what), also = SETTINGS[name], taken[name][1]
         in_progress, running = also["concurrency"], also["parallelism"]
         bars.append(Bar(f"{name}: in progress", in_progress, f"{in_progress:,.0f}", flows[what].connections))
@@ -130,12 +147,13 @@ def _picture(taken: Taken, asked: Asked) -> Picture:
         "Dot: the average. Mark: the most that there can be, as many in progress as there are connections, and as many "
         "that run as there are cores."
     )
-    return Picture("Requests in progress, and requests that run", caption, "requests", bars, log=True)
+    title = "Requests in progress, and requests that run"
+    return [Picture(title, caption, "requests", bars, log=True)] if bars else []
 
 
 def _row(name: str, seen: Seen, also: dict[str, Any]) -> list[str]:
-    measures = (f"{also['concurrency']:,.1f}", f"{also['parallelism']:.2f}", f"{also['asynchrony']:.3f}")
-    return [name, f"{seen.per_second:,.0f}", *measures]
+    forms = zip(KEYS, (",.1f", ".2f", ".3f"))
+    return [name, f"{seen.per_second:,.0f}", *(format(also[key], form) if key in also else "–" for key, form in forms)]
 
 
 def _missing() -> str | None:

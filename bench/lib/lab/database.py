@@ -59,12 +59,12 @@ def conclude(taken: Taken) -> Finding:
             "with a bounded queue it was no sooner than without": soon,
         }
     )
-    late = f", half of them after more than {latency(without.p50)}" if without.good else ""
+    late = f", half of them after more than {latency(without.p50)}" if without.good and not without.unsent else ""
     verdict = (
         f"Asked for {most:g} times what {CONNECTIONS} connections can do, a server without limits answers "
         f"{without.per_second:.0f} requests/s in time{late}; {_each(without.given_up, without)} wait {DEADLINE:g} s "
         f"for nothing. With a bounded queue it answers {bounded.per_second:.0f}, "
-        f"{percent(bounded.per_second / CAPACITY)} of the ceiling, 99 % of them within {latency(bounded.p99)}, and "
+        f"{percent(bounded.per_second / CAPACITY)} of the ceiling, 99 % of them {bounded.within}, and "
         f"refuses {_each(bounded.refused, bounded)} at once."
     )
     theory = (
@@ -127,7 +127,7 @@ def _row(name: str, of_capacity: float, seen: Seen, also: dict[str, Any]) -> lis
     measures = [f"{also[key]:.2f}" if key in also else "–" for key in ("concurrency", "asynchrony")]
     share = percent(seen.per_second / CAPACITY)
     offered = [name, f"{CAPACITY * of_capacity:.0f}", f"{seen.per_second:.0f}", share]
-    times = [latency(seen.p50), latency(seen.p99)] if seen.good else ["–", "–"]
+    times = [seen.time(seen.p50), seen.time(seen.p99)] if seen.good else ["–", "–"]
     return [*offered, *times, *rates, *measures]
 
 

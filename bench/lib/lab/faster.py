@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..table import latency, percent
 from ..words import capital
-from .claim import Claim, Finding, Measured, Parameter, failing, measured, threaded
+from .claim import Claim, Finding, Measured, Parameter, failing, measured, need_answers, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage
@@ -47,6 +47,7 @@ def take(stage: Stage) -> Finding:
 
 def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
     """Each model beside threads, round by round."""
+    need_answers({f"{', '.join(key)}, round {n}": one for key, seen in taken.items() for n, one in enumerate(seen, 1)})
     names = [name for name in MODELS if ("only computing", name) in taken]
     rates = {key: statistics.median(one.per_second for one in seen) for key, seen in taken.items()}
     gains = {

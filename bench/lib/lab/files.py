@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from .. import measures
-from ..table import latency, percent
+from ..table import percent
 from .claim import Claim, Finding, failing
 from .flow import Flow, Seen
 from .picture import Picture, Stack
@@ -195,7 +195,7 @@ def _verdict(waits: dict[tuple[str, str], float], blocks: bool) -> str:
 
 
 def _row(name: str, kind: str, light: Seen, files: Seen, also: dict[str, float]) -> list[str]:
-    times = [latency(light.p50), latency(light.p99), latency(files.p50)]
+    times = [light.time(light.p50), light.time(light.p99), files.time(files.p50)]
     return [name, kind, *times, f"{files.per_second:,.0f}", percent(also["waits"], 1), percent(also["absent"])]
 
 

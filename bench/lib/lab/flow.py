@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from .. import load, proc
+from ..table import latency
 
 GRACE_SECONDS = 20.0  # beyond a flow's own times, to connect and to report
 
@@ -65,8 +66,9 @@ class Slice:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of a flow's requests within the measured time. Latencies are in seconds, of good
-    answers alone, and count from when the request was due."""
+    """What became of a flow's requests within the measured time. p50 and p99 are in seconds from when a request was
+    due: of good answers, and of what was never sent, which counts with the time that it had waited in the end. So
+    where some were never sent, they are lower bounds."""
 
     seconds: float
     good: int  # answers of 2xx
@@ -92,6 +94,15 @@ class Seen:
         """L by Little's law: requests/s × the time of each, of those that were answered and those given up."""
         return self.per_second * self.mean + self.given_up / self.seconds * self.timeout
 
+    def time(self, seconds: float) -> str:
+        """Its p50 or p99 in a table."""
+        return "≥ " * bool(self.unsent) + latency(seconds)
+
+    @property
+    def within(self) -> str:
+        """Its p99, after "99 % of them"."""
+        return f"within {latency(self.p99)}" + " or more" * bool(self.unsent)
+
     def plain(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -104,7 +115,7 @@ def seen(report: Mapping[str, Any]) -> Seen:
     """From what torc-load has written."""
     status = {int(key): count for key, count in report["status"].items()}
     refused = status.get(429, 0) + status.get(503, 0)
-    errors, latency = report["errors_measured"], report["latency_ns"]["corrected"]
+    errors, times = report["errors_measured"], report["latency_ns"]["corrected"]
     deadline = report.get("deadline") or {"retries": 0, "slices": ()}
     return Seen(
         seconds=report["seconds"],
@@ -113,8 +124,8 @@ def seen(report: Mapping[str, Any]) -> Seen:
         given_up=errors["timeout"],
         failed=sum(errors.values()) - errors["timeout"] - min(refused, errors["status"]),
         unsent=report["unsent"],
-        p50=latency["p50"] / 1e9,
-        p99=latency["p99"] / 1e9,
+        p50=times["p50"] / 1e9,
+        p99=times["p99"] / 1e9,
         cpus=(report.get("watch") or {}).get("cpu_ns", 0) / 1e9 / report["seconds"],
         mean=report["latency_ns"].get("raw", {}).get("mean", 0) / 1e9,
         retries=deadline["retries"],
@@ -122,20 +133,34 @@ def seen(report: Mapping[str, Any]) -> Seen:
     )
 
 
+def shares(cpus: Sequence[int], flows: int) -> list[Sequence[int]]:
+    """The CPUs of each flow, its own where there are enough. A torc-load pins itself to the first of them: two of the
+    same CPU would wait for each other, and the latency of one be that of the other's work."""
+    return [cpus[number::flows] if flows <= len(cpus) else cpus for number in range(flows)]
+
+
 def run(
-    flows: Sequence[Flow], url: str, build: Path, scratch: Path, cpus: Sequence[int], watch: Sequence[int]
+    flows: Sequence[Flow],
+    url: str,
+    build: Path,
+    scratch: Path,
+    cpus: Sequence[int],
+    watch: Sequence[int],
+    apart: bool = False,
 ) -> list[Seen]:
-    """Runs all flows at the same time to their end, and watches the processes of the server."""
+    """Runs all flows at the same time to their end, and watches the processes of the server. apart: the CPUs are not
+    those of the server, and each flow gets its own of them."""
     begun = time.monotonic()
     reports = [scratch / f"flow-{number}.json" for number in range(len(flows))]
     with contextlib.ExitStack() as stack:
         children = []
-        for flow, report in zip(flows, reports):
+        given = shares(cpus, len(flows)) if apart else [cpus] * len(flows)
+        for flow, report, mine in zip(flows, reports, given):
             report.unlink(missing_ok=True)
             log = report.with_suffix(".log")
             words = flow.words(build, url, report, watch)
             time.sleep(max(begun + flow.delay - time.monotonic(), 0))
-            children.append(stack.enter_context(proc.Child(words, cpus, log, alone=True)))
+            children.append(stack.enter_context(proc.Child(words, mine, log, alone=True)))
         deadline = begun + max(flow.longest for flow in flows)
         for child in children:
             status = child.wait(max(deadline - time.monotonic(), 0))

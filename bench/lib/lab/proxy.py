@@ -11,7 +11,7 @@ from ..proxies import LABELS, proxy
 from ..subject import Server, Variant
 from ..table import latency
 from . import flow
-from .claim import IN_PROGRESS, RUNNING, Claim, Finding, failing
+from .claim import IN_PROGRESS, RUNNING, Claim, Finding, failing, need_answers, untold
 from .flow import Flow, Seen
 from .picture import Picture, Stack
 from .stage import Stage
@@ -98,8 +98,11 @@ def turned_away(seen: Seen) -> int:
 
 
 def conclude(taken: Taken) -> Finding:
+    need_answers({f"{name}, {what}": seen for (name, what), (seen, _) in taken.items() if what in FREE})
     names = [name for name in LABELS if (name, "light") in taken]
     direct = taken[DIRECT, "light"][0]
+    told = {f"{LABELS[name]}, {what}": taken[name, what][1] for name in names for what in ASKED if what != "light"}
+    unsure = untold(told)
     missed = [f"{LABELS[name]}: {clause}" for name in names for clause in _unexpected(taken, name, direct)]
     theory = (
         f"{CONNECTIONS} clients wait. Only {LIMIT} fit through to the server; the other {CONNECTIONS - LIMIT} wait in "
@@ -111,21 +114,32 @@ def conclude(taken: Taken) -> Finding:
     header = ("", "asked", "requests/s", "turned away/s", "p50", "p99", "CPU/request", IN_PROGRESS, RUNNING)
     rows = [_row(name, what, *one) for (name, what), one in taken.items()]
     samples = {f"{name}, {what}": {**seen.plain(), **also} for (name, what), (seen, also) in taken.items()}
-    bounds = [f"{taken[name, 'waiting, limited'][1]['concurrency']:.1f} behind {LABELS[name]}" for name in names]
-    brief = (
+    verdict, brief, shown = _verdict(taken, names), _brief(taken, names), pictures(taken)
+    return Finding(not missed, verdict, header, rows, theory, samples, brief, shown, missed=missed, unsure=unsure)
+
+
+def _limited(taken: Taken, names: list[str]) -> dict[str, tuple[Seen, dict[str, float]]]:
+    """What was seen of those whose connections to the server are few, as far as L is known."""
+    found = {name: taken[name, "waiting, limited"] for name in names}
+    return {name: one for name, one in found.items() if not untold({name: one[1]})}
+
+
+def _brief(taken: Taken, names: list[str]) -> str:
+    bounds = [f"{also['concurrency']:.1f} behind {LABELS[name]}" for name, (_, also) in _limited(taken, names).items()]
+    return bool(bounds) * (
         f"{CONNECTIONS} clients wait, and a proxy may have {LIMIT} connections to the server: of their requests it has "
         f"{' and '.join(bounds)} in progress, the others wait in the proxy or are refused there."
     )
-    verdict = _verdict(taken, names)
-    return Finding(not missed, verdict, header, rows, theory, samples, brief, pictures(taken), missed=missed)
 
 
 def _verdict(taken: Taken, names: list[str]) -> str:
     direct, through = taken[DIRECT, "light"][0].p50, {name: taken[name, "light"][0].p50 for name in names}
     adds = "adds time" if all(one > direct for one in through.values()) else "need not add time"
     times = ", ".join(f"{latency(one)} through {LABELS[name]}" for name, one in through.items())
-    held = "; ".join(_held(LABELS[name], *taken[name, "waiting, limited"], bool(n)) for n, name in enumerate(names))
-    return f"A proxy {adds}: {times}, {latency(direct)} without. With {LIMIT} connections to the server, {held}."
+    limited = _limited(taken, names).items()
+    held = "; ".join(_held(LABELS[name], *found, bool(n)) for n, (name, found) in enumerate(limited))
+    kept = f" With {LIMIT} connections to the server, {held}." if held else ""
+    return f"A proxy {adds}: {times}, {latency(direct)} without.{kept}"
 
 
 def _held(label: str, seen: Seen, also: dict[str, float], again: bool) -> str:
@@ -141,7 +155,7 @@ def layers(seen: Seen, also: dict[str, float]) -> tuple[float, float, float, flo
     """Of what clients wait for: the requests in the server and those before it, and the same of a request's time, in
     seconds, by Little's law."""
     all_together = min(seen.in_progress, CONNECTIONS)  # a connection has one at a time; averages may say a little more
-    within = min(also.get("concurrency", 0.0), all_together)
+    within = min(also["concurrency"], all_together)
     time = min(within / seen.per_second, seen.mean) if seen.good else 0.0
     return within, all_together - within, time, seen.mean - time if seen.good else 0.0
 
@@ -150,7 +164,7 @@ def pictures(taken: Taken) -> list[Picture]:
     """Where the requests that wait are, and where they spend their time."""
     where, when = [], []
     for (name, what), (seen, also) in taken.items():
-        if what.startswith("waiting"):
+        if what.startswith("waiting") and not untold({name: also}):
             inside, outside, time, more = layers(seen, also)
             row = LABELS.get(name, name) + (f", {LIMIT} connections" if what in LIMITED else "")
             where.append(Stack(row, [round(inside, 2), round(outside, 2)], f"{inside:.0f} + {outside:.0f}"))
@@ -164,21 +178,22 @@ def pictures(taken: Taken) -> list[Picture]:
         "The mean time of a good answer. In the server: in progress L ÷ requests/s. Before it: the rest, in the proxy "
         "and on the way."
     )
-    return [
+    return bool(where) * [
         Picture("Where the requests are", places, "requests", parts=PARTS, stacks=where),
         Picture("Where their time goes", times, "time, ms", parts=PARTS, stacks=when),
     ]
 
 
 def _unexpected(taken: Taken, name: str, direct: Seen) -> list[str]:
+    """Of what is known."""
     light = taken[name, "light"][0]
     free, bound, computing = (taken[name, what][1] for what in ("waiting", "waiting, limited", "computing"))
     return failing(
         {
             "a request took no more CPU than without it": cost(light) > cost(direct),
-            "it did not hand the requests on": free["concurrency"] >= MOST * CONNECTIONS,
-            f"more than {LIMIT} were in the server": bound["concurrency"] <= OVER * LIMIT,
-            "more than one ran at a time on one core": computing["parallelism"] <= OVER,
+            "it did not hand the requests on": free.get("concurrency", CONNECTIONS) >= MOST * CONNECTIONS,
+            f"more than {LIMIT} were in the server": bound.get("concurrency", 0) <= OVER * LIMIT,
+            "more than one ran at a time on one core": computing.get("parallelism", 0) <= OVER,
         }
     )
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Sequence
 
-from ..table import latency, percent
-from .claim import SHEDDING, Claim, Finding, failing
+from ..table import percent
+from .claim import SHEDDING, Claim, Finding, failing, need_answers
 from .flow import Flow, Seen, Slice
 from .picture import Line, Picture, Shade, over
 from .stage import Stage
@@ -38,6 +38,7 @@ def _spike(stage: Stage, mode: str, capacity: float) -> tuple[Seen, Seen]:
 def take(stage: Stage) -> Finding:
     with stage.torc() as server:
         (alone,) = stage.ask(server, Flow(PATH, connections=4, seconds=stage.seconds(CAPACITY_SECONDS)))
+    need_answers({"capacity": alone})
     capacity = alone.per_second
     before, last = stage.seconds(BEFORE), stage.seconds(AFTER) / 2
     taken = {name: _spike(stage, mode, capacity) for name, mode in SETTINGS.items()}
@@ -157,7 +158,7 @@ def _attempts(attempts: float, capacity: float, before: float, unsent: int) -> s
 def _row(name: str, before: float, attempts: float, good: float, back: float, seen: Seen) -> list[str]:
     figures = [f"{rate:,.0f}" for rate in (before, attempts, good)]
     counts = [f"{count:,}" for count in (seen.refused, seen.given_up)]
-    return [name, *figures, percent(back), latency(seen.p99) if seen.good else "–", *counts]
+    return [name, *figures, percent(back), seen.time(seen.p99) if seen.good else "–", *counts]
 
 
 CLAIM = Claim(

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import dataclass
 
 from ..table import latency, percent
-from .claim import Claim, Finding, Parameter, failing, measured
+from .claim import Claim, Finding, Parameter, failing, measured, need_answers
 from .flow import Flow, Seen
 from .picture import Bar, Picture
 from .stage import Stage, backends_missing
@@ -63,6 +63,7 @@ def waits(what: str) -> bool:
 
 
 def conclude(taken: Taken, asked: Asked = Asked()) -> Finding:
+    need_answers({", ".join(key): seen for key, seen in taken.items()})
     count, wait_ms = asked.count, asked.wait_ms
     seq, together = MODES
     pairs = {what: (taken[what, seq], taken[what, together]) for what in PATHS}

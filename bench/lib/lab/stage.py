@@ -38,6 +38,7 @@ class Stage:
     def __init__(self, place: Place, affinity: Sequence[int], quick: bool, engine: str | None = None) -> None:
         self.place, self.affinity, self.quick = place, affinity, quick
         self.load_cpus: dict[proc.Child, Sequence[int]] = {}  # of the servers that run
+        self.apart: set[proc.Child] = set()  # of these, those that share none of their CPUs with the load
         self.notes: dict[str, None] = {}  # what is wrong with the CPUs, each once
         self.missing: dict[str, None] = {}  # subjects that the experiment goes without, each with the reason
         self.repeat = Repeat()  # the commands of the experiment
@@ -81,10 +82,12 @@ class Stage:
         self.notes |= {shared: None} if shared else {}
         with known()[name].started(self.place, asked, cpus) as server:
             self.load_cpus[server.child] = load_cpus
+            self.apart |= set() if {*cpus} & {*load_cpus} else {server.child}
             self.repeat.started(server.url, self.place.started[asked.name])
             yield server
             self.repeat.ended(server.url)
             del self.load_cpus[server.child]
+            self.apart.discard(server.child)
 
     def peer(self, name: str) -> contextlib.AbstractContextManager[Server]:
         """Another program's server, on one core."""
@@ -104,7 +107,8 @@ class Stage:
         self.tell(", ".join(f"{one.path} on {one.connections:,} connections" for one in flows))
         self.repeat.asked(server.url, flows, load.program(self.place.build))
         with measures.Window(server, first.warmup, first.seconds) as window:
-            found = flow.run(flows, server.url, self.place.build, self.place.scratch, cpus, pids)
+            place, apart = self.place, server.child in self.apart
+            found = flow.run(flows, server.url, place.build, place.scratch, cpus, pids, apart)
         by = measures.of([window])
         return [replace(one, measures=by) for one in found]
 

@@ -305,7 +305,8 @@ function showResult(event) {
         make('p', {id: 'truth'}, bound(event.truth)),
         make('p', {id: 'verdict'}, make('b', {}, bound(event.heading), '. '), bound(event.verdict)),
         ...event.notes.map(text => make('p', {className: 'noise'}, bound(`Note: ${text}.`))));
-    const figures = one => one && one.good ? [number(one.per_second), time(one.p50), time(one.p99)] : ['–', '–', '–'];
+    const late = (one, seconds) => (one.unsent ? '≥ ' : '') + time(seconds);
+    const figures = one => one?.good ? [number(one.per_second), late(one, one.p50), late(one, one.p99)] : ['–', '–', '–'];
     const measures = steps.filter(step => step.measured).map((step, i) => {
         const {measured} = step, first = measured.flows[0]; // none where others than torc-load ask
         const of = (key, digits) => key in measured ? number(measured[key], digits) : '–';
@@ -313,7 +314,8 @@ function showResult(event) {
             of('concurrency', 1), of('parallelism', 2), of('asynchrony', 3)];
     }).filter(([, ...cells]) => cells.some(text => text !== '–'));
     const words = 'good/s: answers each second that came with success, and in time. p50 and p99: the times within which ' +
-        '50 and 99 % of them came. L, P and A are averages: requests in progress; requests whose code ' +
+        '50 and 99 % of them came; ≥ where some requests were never sent, which count with the time that they had ' +
+        'waited in the end. L, P and A are averages: requests in progress; requests whose code ' +
         'runs, one to a core at most (a server with threads counts those too that the system has interrupted); and the ' +
         'part of their time in which they hold no thread, from 0 to 1.';
     $('result').replaceChildren(verdict, make('p', {className: 'asked'}, now.guess.prompt), beside,

@@ -19,7 +19,7 @@ from ..lab import judged, picture
 from ..lab.claim import Finding
 from ..lab.clients import Ask, Span, complete, spans_of
 from ..lab.flow import Flow, Seen
-from ..lab.stage import ASYNCHRONOUS, NoVisit, Stage
+from ..lab.stage import ASYNCHRONOUS, Lacking, NoVisit, Stage
 from ..subject import Place, Server, SubjectError
 from ..workloads import write_static
 from . import guesses, strips
@@ -29,7 +29,7 @@ EVENTS = {"threads": "2048"}  # of each core's timeline, of which threads have o
 MOST_EVENTS = "65536"
 VISIT_SECONDS = 20.0  # that the page has to ask and to answer
 SHOWN_OPTIONS = ("--shed", "--rate-limit", "--queue", "--threads")  # what tells the servers of an experiment apart
-FLOW_KEYS = ("good", "refused", "given_up", "failed", "p50", "p99")
+FLOW_KEYS = ("good", "refused", "given_up", "failed", "unsent", "p50", "p99")
 _writing = threading.Lock()
 
 
@@ -152,8 +152,11 @@ def run(link: Link, build: Path, visitor: str | None = None) -> int:
         server_cpus = env.divide_cpus(affinity, 1)[0]
         os.sched_setaffinity(0, [cpu for cpu in affinity if cpu not in server_cpus] or affinity)
         say({"event": "begin", "link": str(link), "engine": stage.engine})
-        with others.Watch() as watch:
-            finding = link.claim.take(stage)
+        try:
+            with others.Watch() as watch:
+                finding = link.claim.take(stage)
+        except Lacking as why:
+            raise SubjectError(f"{link.claim.name}: {why}") from why
         notes = [*stage.notes, *remarks.of_experiment(finding.samples, watch.share)]
         say(concluded(link, finding, notes, watch.share))
     return 0
