@@ -57,6 +57,23 @@ class Steps(unittest.TestCase):
         lines = [line.split() for line in self.log.read_text().splitlines()]
         return [" ".join(word for word in line if "/" not in word and word != "--json") for line in lines]
 
+    def test_a_place_of_another_user_is_named(self):
+        """Before anything is installed or built."""
+        self.top.parent.chmod(0o755)
+        (self.top / "build/release").mkdir(parents=True)
+        (self.top / "build/release").chmod(0o555)
+        done = subprocess.run(
+            [self.top / "bench/run"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LOG": str(self.log)},
+            user=65534 if os.geteuid() == 0 else None,
+            timeout=TIMEOUT_SECONDS,
+        )
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+        self.assertIn(f"bench/run: cannot write to {self.top}/build/release: ", done.stderr)
+        self.assertEqual((done.stderr.count("\n"), self.steps()), (1, []))
+
     def test_all_steps(self):
         self.assertEqual(self.start().wait(TIMEOUT_SECONDS), 0)
         compared = "compare --quick io_uring epoll floor nginx"
