@@ -120,7 +120,10 @@ TORC_API void torc_server_free(torc_server *s);
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
  * and what it takes. -ENOMEM; -EBUSY once the server has started. A call replaces what an earlier
  * one has set; an option that is repeatable, such as "listen", keeps its values and gets one more.
- * The config file and the command line override it: see torc_server_parse. */
+ * The config file and the command line override it: see torc_server_parse. "check", "json", "help"
+ * and "version" are for the command line alone: -EINVAL. "config" names the file that
+ * torc_server_parse or torc_server_main reads where the command line names none: it is set before
+ * that (-EBUSY after), and torc_server_start fails with -EINVAL if neither was called. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
