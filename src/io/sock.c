@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/slice.h"
+#include "io/nonblock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -237,12 +238,11 @@ static int domain_of(int fd)
     return domain;
 }
 
-int sock_adopt(int fd, bool blocking)
+int sock_adopt(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
-    flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-    if (fcntl(fd, F_SETFL, flags) < 0) return -errno;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+    int err = nonblock_set(fd, true);
+    if (err < 0) return err;
     if (domain_of(fd) == AF_UNIX) return 0;
     return set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? -errno : 0;
 }

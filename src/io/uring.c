@@ -28,20 +28,6 @@ static struct uring *uring_of(struct io *io)
     return io->state;
 }
 
-static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const struct io_accept *a)
-{
-    bool multi = uring_has(u, IO_MULTISHOT) && !a->single;
-    int listener = a->listener;
-    if (u->direct && multi)
-        io_uring_prep_multishot_accept_direct(sqe, listener, NULL, NULL, 0);
-    else if (u->direct)
-        io_uring_prep_accept_direct(sqe, listener, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
-    else if (multi)
-        io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
-    else
-        io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
-}
-
 static void prepare_open(struct io_uring_sqe *sqe, const struct io_call *c)
 {
     /* The kernel copies it; liburing lacks the const. */
@@ -71,7 +57,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
 {
     struct io_call *c = container_of(op, struct io_call, op);
     switch ((enum io_kind)op->kind) {
-    case IO_ACCEPT: prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
+    case IO_ACCEPT: uring_prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
     case IO_RECV: uring_prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
     case IO_RECV_INTO: uring_prepare_into(sqe, container_of(op, struct io_sock, recv)); break;
     case IO_WATCH: uring_prepare_watch(sqe, container_of(op, struct io_sock, recv)); break;
@@ -163,21 +149,6 @@ static void drain_backlog(struct uring *u)
 
 /* ---- other completions ---- */
 
-static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags)
-{
-    bool transient = res == -ECONNABORTED || res == -EINTR || res == -EPROTO;
-    if (res >= 0) io_complete(u->io, op, res, true);
-    if (flags & IORING_CQE_F_MORE) return;
-    if (op->cancelling) {
-        io_complete(u->io, op, -ECANCELED, false);
-    } else if (res >= 0 || transient) {
-        counter_add(&u->io->stats.rearmed, 1);
-        uring_push(u, op);
-    } else {
-        io_complete(u->io, op, res, false);
-    }
-}
-
 /* The kernel cancels what needs a worker thread if it cannot make one, as at the limit of processes
  * (RLIMIT_NPROC). It is then done here, as epoll does. As the kernel tries for a tenth of a second
  * and more before it cancels, it is not asked for a while. */
@@ -241,7 +212,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     case IO_RECV_INTO: uring_into_cqe(u, container_of(op, struct io_sock, recv), res); break;
     case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: uring_send_cqe(u, container_of(op, struct io_send, op), res, flags); break;
-    case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
+    case IO_ACCEPT: uring_accept_cqe(u, op, res, flags); break;
     case IO_POLL: uring_poll_cqe(u, container_of(op, struct io_call, op), res, flags); break;
     default: io_complete(u->io, op, call_result(u, op, res), false);
     }
@@ -419,7 +390,7 @@ const struct io_engine io_uring_engine = {
     .name = "io_uring",
     .has_ring = true,
     .blocking_sockets = true,
-    .blocking_listener = true, /* on a non-blocking socket, accept completes with -EAGAIN */
+    .blocking_listener = true, /* else older kernels need a poll, see uring_accept.c */
     .wait_call = "io_uring_enter",
     .probe = uring_probe,
     .explain = uring_explain,

@@ -54,7 +54,7 @@ enum { URING_IGNORE = 0, URING_WAKE = 1 };
 
 /* engine_bits of an operation */
 enum {
-    POLLING = 1,  /* no provided buffers: a poll is in flight, not the recv */
+    POLLING = 1,  /* a poll is in flight, not the recv (no provided buffers) or the accept */
     WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel; nor is a watch */
     BACKLOG = 4,  /* in the backlog, not in the kernel */
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
@@ -88,6 +88,12 @@ static inline bool uring_may_retry(int err)
 
 /* Puts an operation into the SQ or, if that is full, into the backlog. */
 void uring_push(struct uring *u, struct io_op *op);
+
+/* ---- uring_accept.c ---- */
+
+void uring_prepare_accept(const struct uring *u, struct io_uring_sqe *sqe,
+                          const struct io_accept *a);
+void uring_accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags);
 
 /* ---- uring_submit.c ---- */
 

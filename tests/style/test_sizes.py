@@ -21,6 +21,7 @@ OTHER_TESTS = {
     "http/router_add": "what router.c takes and refuses",
     "http/router_model": "the router against a model of it",
     "http/target_parts": "how target.c cuts a target",
+    "io/accept_again": "an engine whose accept does not wait",
     "io/backlog": "an engine whose kernel takes no more",
     "io/engine": "every engine, by subject",
     "io/wake": "an engine that other threads wake",
