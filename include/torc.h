@@ -1073,8 +1073,7 @@ TORC_API int torc_group_join(torc_group *g);
 /* ---- files ----------------------------------------------------------------------------------- */
 /* A file belongs to its request: one that is left open is closed when the handler returns. Relative
  * paths are relative to the process's working directory. Where the kernel is asked by io_uring, no
- * call here keeps the core from other requests; with epoll each does while the disk works, and on
- * io_uring those for which the kernel lacks an operation: torc_file_link before Linux 5.15.
+ * call here keeps the core from other requests; with epoll each does while the disk works.
  * torc_send_file has what is not in memory read by a thread of --work-threads, if there are any:
  * with epoll, jobs of torc_work that keep all of these busy delay it. */
 

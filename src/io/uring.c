@@ -281,11 +281,10 @@ static void uring_watch(struct io *io, struct io_sock *s)
     uring_push(uring_of(io), &s->recv);
 }
 
-/* What the ring lacks or is refused is done here. linkat came with the cap on worker threads. */
+/* What the ring is refused is done here. */
 static bool call_at_once(struct io *io, const struct io_call *c)
 {
     return (c->op.kind == IO_OPEN && io->config.walk) ||
-           (c->op.kind == IO_LINK && !(io->config.features & 1u << IO_IOWQ_CAP)) ||
            (is_of_file(&c->op) && io->now < uring_of(io)->no_worker_until);
 }
 

@@ -24,6 +24,7 @@ OTHER_TESTS = {
     "io/accept_again": "an engine whose accept does not wait",
     "io/backlog": "an engine whose kernel takes no more",
     "io/engine": "every engine, by subject",
+    "io/old_kernel": "an engine on a kernel that it does not take",
     "io/wake": "an engine that other threads wake",
     "load/plan_requests": "plan.c on the requests that a command line describes",
     "serve/access_ends": "whole servers",
