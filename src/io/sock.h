@@ -75,7 +75,9 @@ int sock_keep_alive(int fd, const struct sock_keepalive *k);
  * errno. */
 int sock_unacked(int fd);
 
-/* Connections that wait in the accept queue of a listening socket; 0 if it cannot be told. */
+bool sock_is_local(int fd); /* a Unix socket */
+
+/* Connections that wait in the accept queue of a listening socket of TCP. */
 uint32_t sock_queued(int listener);
 
 /* Whether a TCP connection is no more: reset, or ended by both sides. */
