@@ -122,11 +122,12 @@ void uring_push(struct uring *u, struct io_op *op)
 }
 
 /* Completes an operation that was cancelled in the backlog. It may be half done: a recv holds a
- * buffer, a send has sent some bytes. */
+ * buffer, a send has sent some bytes, a poll has a descriptor. */
 static void cancel_in_backlog(struct uring *u, struct io_op *op)
 {
     if (op->kind == IO_RECV && !uring_has(u, IO_BUF_RING) && !(op->engine_bits & POLLING))
         buf_put(&u->io->bufs, (uint32_t)op->res);
+    if (op->kind == IO_POLL) uring_poll_end(u, container_of(op, struct io_call, op));
     io_complete_later(u->io, op, -ECANCELED);
 }
 
@@ -288,21 +289,6 @@ static bool call_at_once(struct io *io, const struct io_call *c)
            (is_of_file(&c->op) && io->now < uring_of(io)->no_worker_until);
 }
 
-static void submit_now(struct uring *u)
-{
-    counter_add(&u->io->stats.syscalls, 1);
-    int err = io_uring_submit(&u->ring);
-    if (err < 0 && !uring_may_retry(err)) uring_enter_failed(u, err);
-}
-
-static void start_poll(struct io *io, struct io_call *c)
-{
-    c->poll.found = 0;
-    c->poll.repeated = false;
-    uring_push(uring_of(io), &c->op);
-    if (c->poll.at_once) submit_now(uring_of(io));
-}
-
 static void uring_call(struct io *io, struct io_call *c)
 {
     if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
@@ -310,7 +296,7 @@ static void uring_call(struct io *io, struct io_call *c)
     else if (call_at_once(io, c))
         io_complete_later(io, &c->op, file_call(io, c));
     else if (c->op.kind == IO_POLL)
-        start_poll(io, c);
+        uring_poll_start(uring_of(io), c);
     else
         uring_push(uring_of(io), &c->op);
 }

@@ -124,6 +124,8 @@ bool uring_peer(struct io *io, const struct io_sock *s, struct sock_addr *out);
 
 /* ---- uring_poll.c ---- */
 
+void uring_poll_start(struct uring *u, struct io_call *c);
+void uring_poll_end(struct uring *u, const struct io_call *c); /* frees what is the engine's */
 void uring_prepare_poll(struct io_uring_sqe *sqe, const struct io_call *c);
 void uring_poll_cqe(struct uring *u, struct io_call *c, int res, unsigned flags);
 
