@@ -161,7 +161,12 @@ static int open_pool(struct torc_server *s)
     if (!s->pool) return server_fail(s, -ENOMEM, "out of memory");
     offload_set_hooks(s->pool, begin_work, overflow_end);
     /* A thread that a core starts shares the core's descriptors, if it has a table of its own. */
-    if (o->private_descriptors) offload_start_all(s->pool);
+    if (!o->private_descriptors) return 0;
+    uint32_t n = offload_start_all(s->pool);
+    if (n < options_work_threads(o))
+        log_line("%u threads of --work-threads %u have started; with --private-descriptors no more "
+                 "can later",
+                 n, options_work_threads(o));
     return 0;
 }
 
