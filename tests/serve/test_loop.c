@@ -83,7 +83,8 @@ static const struct loop_owner owner = {
 static void run_on(const struct io_engine *engine)
 {
     char why[256];
-    struct loop l = {
+    static struct loop l; /* aligned, which a stack of the address sanitizer is not */
+    l = (struct loop){
         .owner = &owner,
         .engine = engine,
         .config = {.depth = 8, .buffers = 4, .buffer_size = 4096, .max_sockets = 8},
