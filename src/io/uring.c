@@ -289,16 +289,23 @@ static bool call_at_once(struct io *io, const struct io_call *c)
            (is_of_file(&c->op) && io->now < uring_of(io)->no_worker_until);
 }
 
+/* The socket may be asked on any kernel. */
+static bool asks_socket(const struct io_call *c)
+{
+    return c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT);
+}
+
 static void uring_call(struct io *io, struct io_call *c)
 {
-    if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
-        io_complete_later(io, &c->op, sock_unacked(c->sock.sock->fd)); /* on any kernel */
-    else if (call_at_once(io, c))
-        io_complete_later(io, &c->op, file_call(io, c));
-    else if (c->op.kind == IO_POLL)
+    bool asks = asks_socket(c);
+    if (asks || call_at_once(io, c)) {
+        counter_add(&io->stats.syscalls, 1);
+        io_complete_later(io, &c->op, asks ? sock_unacked(c->sock.sock->fd) : file_call(io, c));
+    } else if (c->op.kind == IO_POLL) {
         uring_poll_start(uring_of(io), c);
-    else
+    } else {
         uring_push(uring_of(io), &c->op);
+    }
 }
 
 static void uring_cancel(struct io *io, struct io_op *op)
@@ -328,6 +335,7 @@ static void uring_discard(struct io *io, int fd)
 {
     struct uring *u = uring_of(io);
     if (!u->direct) {
+        counter_add(&io->stats.syscalls, 1);
         close(fd);
         return;
     }
