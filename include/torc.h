@@ -1218,8 +1218,10 @@ typedef enum torc_metric_kind { TORC_COUNTER, TORC_GAUGE } torc_metric_kind;
 
 /* Has each request for /metrics and /stats.json call fn(out, arg), which gives its numbers by
  * torc_metric. It runs on the thread of the admin side, while handlers run on the cores, must not
- * wait, and may be added any number of times. 0, -EINVAL without a function, -EBUSY once the server
- * has started, -ENOMEM. */
+ * wait, and may be added any number of times. That thread has a descriptor table of its own: but
+ * for 0 to 2, the program's descriptors are closed there or other files, and what it opens is open
+ * there alone. What they tell, such as the size of a queue, is kept in memory for it. 0, -EINVAL
+ * without a function, -EBUSY once the server has started, -ENOMEM. */
 TORC_API int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg);
 
 /* One number. `name` is that of Prometheus: letters, digits and _, no digit first; that of a
