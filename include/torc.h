@@ -120,7 +120,10 @@ TORC_API void torc_server_free(torc_server *s);
  * ("direct", "no"). Both strings are copied. 0 or -EINVAL; torc_server_error then names the option
  * and what it takes. -ENOMEM; -EBUSY once the server has started. A call replaces what an earlier
  * one has set; an option that is repeatable, such as "listen", keeps its values and gets one more.
- * The config file and the command line override it: see torc_server_parse. */
+ * The config file and the command line override it: see torc_server_parse. "check", "json", "help"
+ * and "version" are for the command line alone: -EINVAL. "config" names the file that
+ * torc_server_parse or torc_server_main reads where the command line names none: it is set before
+ * that (-EBUSY after), and torc_server_start fails with -EINVAL if neither was called. */
 TORC_API int torc_server_set(torc_server *s, const char *option, const char *value);
 
 /* Declares an option of the program's own, shown by --help and accepted in the config file. `takes`
@@ -1080,8 +1083,7 @@ TORC_API int torc_group_join(torc_group *g);
 /* ---- files ----------------------------------------------------------------------------------- */
 /* A file belongs to its request: one that is left open is closed when the handler returns. Relative
  * paths are relative to the process's working directory. Where the kernel is asked by io_uring, no
- * call here keeps the core from other requests; with epoll each does while the disk works, and on
- * io_uring those for which the kernel lacks an operation: torc_file_link before Linux 5.15.
+ * call here keeps the core from other requests; with epoll each does while the disk works.
  * torc_send_file has what is not in memory read by a thread of --work-threads, if there are any:
  * with epoll, jobs of torc_work that keep all of these busy delay it. */
 
@@ -1226,8 +1228,10 @@ typedef enum torc_metric_kind { TORC_COUNTER, TORC_GAUGE } torc_metric_kind;
 
 /* Has each request for /metrics and /stats.json call fn(out, arg), which gives its numbers by
  * torc_metric. It runs on the thread of the admin side, while handlers run on the cores, must not
- * wait, and may be added any number of times. 0, -EINVAL without a function, -EBUSY once the server
- * has started, -ENOMEM. */
+ * wait, and may be added any number of times. That thread has a descriptor table of its own: but
+ * for 0 to 2, the program's descriptors are closed there or other files, and what it opens is open
+ * there alone. What they tell, such as the size of a queue, is kept in memory for it. 0, -EINVAL
+ * without a function, -EBUSY once the server has started, -ENOMEM. */
 TORC_API int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg);
 
 /* One number. `name` is that of Prometheus: letters, digits and _, no digit first; that of a

@@ -11,13 +11,22 @@
 #include <stdint.h>
 #include <stdio.h>
 
+static bool is_regular(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* A full pipe must not block a core. RWF_NOWAIT needs support by the file; where that is missing,
- * poll first. Pipes have it: if poll is refused, what is left had better be written. */
+ * poll first. Pipes have it: if poll is refused, what is left had better be written. A file gives
+ * EAGAIN where it would wait for the disk, as XFS does for the time of its change: it takes the
+ * line all the same. */
 static bool write_now(const char *line, size_t len)
 {
     struct iovec v = {(void *)(uintptr_t)line, len};
     if (pwritev2(STDERR_FILENO, &v, 1, -1, RWF_NOWAIT) >= 0) return true;
-    if (errno == EAGAIN || errno == EPIPE) return false;
+    if (errno == EPIPE) return false;
+    if (errno == EAGAIN) return is_regular(STDERR_FILENO) && emit(STDERR_FILENO, line, len) >= 0;
     struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
     int n = poll(&p, 1, 0);
     if (n == 0 || (n > 0 && !(p.revents & POLLOUT))) return false;

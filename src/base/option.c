@@ -350,7 +350,7 @@ static int read_lines(struct option_set *s, char *text, size_t size)
         next = memchr(line, '\n', (size_t)(end - line));
         if (!next) next = end;
         if (s->line++ == 0 && slice_starts(slice_of(line, (size_t)(next - line)), bom)) line += 3;
-        if (next - text > OPTION_FILE_MAX)
+        if (size > OPTION_FILE_MAX && next - text >= OPTION_FILE_MAX)
             return option_fail(s, "a config file may have at most %d bytes", OPTION_FILE_MAX);
         if (memchr(line, '\0', (size_t)(next - line)))
             return option_fail(s, "a line may have no NUL");

@@ -142,8 +142,3 @@ int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog)
     return addr->path ? local_listen(addr, backlog, blocking)
                       : sock_listen(addr, backlog, blocking);
 }
-
-int io_adopt(const struct io_engine *e, int fd)
-{
-    return sock_adopt(fd, e->blocking_listener);
-}

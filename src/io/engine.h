@@ -8,7 +8,7 @@ struct io_engine {
     bool has_ring;
     bool holds_thread;      /* see io_holds_thread */
     bool calls_hold;        /* see io_calls_hold */
-    bool blocking_listener; /* needs listening sockets without O_NONBLOCK */
+    bool blocking_listener; /* is faster at listening sockets without O_NONBLOCK */
     bool blocking_sockets;  /* accepted sockets have no O_NONBLOCK */
     const char *wait_call;  /* the system call in which a core waits */
     /* See io_explain; NULL: there is nothing to add. */

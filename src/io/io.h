@@ -309,11 +309,8 @@ const char *io_wait_call(const struct io_engine *e);
 /* How many connections an engine with this configuration can hold under a descriptor limit. */
 uint64_t io_max_sockets(const struct io_config *config, uint64_t descriptors);
 
-/* Opens a listening socket in the mode the engine needs; see sock_listen and local_listen. */
+/* Opens a listening socket in the mode that suits the engine; see sock_listen and local_listen. */
 int io_listen(const struct io_engine *e, struct sock_addr *addr, int backlog);
-
-/* Gives a listening socket that mode; see sock_adopt. */
-int io_adopt(const struct io_engine *e, int fd);
 
 /* Call on the thread that will use it. 0, or negative errno if the engine cannot start. */
 int io_open(struct io *io, const struct io_engine *engine, const struct io_config *config);

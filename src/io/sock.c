@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/slice.h"
+#include "io/nonblock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -237,13 +238,17 @@ static int domain_of(int fd)
     return domain;
 }
 
-int sock_adopt(int fd, bool blocking)
+bool sock_is_local(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
-    flags = blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK;
-    if (fcntl(fd, F_SETFL, flags) < 0) return -errno;
-    if (domain_of(fd) == AF_UNIX) return 0;
+    return domain_of(fd) == AF_UNIX;
+}
+
+int sock_adopt(int fd)
+{
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+    int err = nonblock_set(fd, true);
+    if (err < 0) return err;
+    if (sock_is_local(fd)) return 0;
     return set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ? -errno : 0;
 }
 
@@ -265,7 +270,7 @@ bool sock_peer(int fd, struct sock_addr *out)
 int sock_keep_alive(int fd, const struct sock_keepalive *k)
 {
     int user_timeout = (int)(k->user_timeout / NS_PER_MS);
-    if (domain_of(fd) == AF_UNIX) return 0;
+    if (sock_is_local(fd)) return 0;
     if (k->idle && (set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)(k->idle / NS_PER_S)) < 0 ||
                     set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)(k->interval / NS_PER_S)) < 0 ||
                     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)k->probes) < 0))

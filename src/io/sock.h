@@ -50,13 +50,14 @@ bool sock_peer(int fd, struct sock_addr *out);
  * TCP_NODELAY, which accepted sockets inherit. Returns the descriptor and stores the bound address
  * in *addr (port 0 becomes the chosen port, and "*" is "0.0.0.0" where there is no IPv6); or
  * negative errno, *addr unchanged. Whether "[::]" includes IPv4 does not depend on the system
- * (net.ipv6.bindv6only). io_uring needs
- * `blocking`: on a non-blocking socket its accept completes with -EAGAIN. */
+ * (net.ipv6.bindv6only). io_uring is faster where it is `blocking`: on a non-blocking socket its
+ * accept completes with -EAGAIN on older kernels. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 
-/* Prepares a listening socket that another process has opened, as sock_listen does. 0 or negative
+/* Prepares a listening socket that another process has opened. It becomes non-blocking, for those
+ * who have it, too: one of them may be woken for a connection that another takes. 0 or negative
  * errno. */
-int sock_adopt(int fd, bool blocking);
+int sock_adopt(int fd);
 
 /* How the kernel finds out that a peer has vanished. ns; of `idle` and `interval` whole seconds. */
 struct sock_keepalive {
@@ -74,7 +75,9 @@ int sock_keep_alive(int fd, const struct sock_keepalive *k);
  * errno. */
 int sock_unacked(int fd);
 
-/* Connections that wait in the accept queue of a listening socket; 0 if it cannot be told. */
+bool sock_is_local(int fd); /* a Unix socket */
+
+/* Connections that wait in the accept queue of a listening socket of TCP. */
 uint32_t sock_queued(int listener);
 
 /* Whether a TCP connection is no more: reset, or ended by both sides. */

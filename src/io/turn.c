@@ -128,7 +128,10 @@ int io_sock_init(struct io *io, struct io_sock *s, int fd, bool accepted, io_fn 
 bool io_peer(struct io *io, const struct io_sock *s, struct sock_addr *out)
 {
     int fd = io->engine->descriptor(s);
-    if (fd >= 0) return sock_peer(fd, out);
+    if (fd >= 0) {
+        counter_add(&io->stats.syscalls, 1);
+        return sock_peer(fd, out);
+    }
     *out = (struct sock_addr){0};
     return io->engine->peer && io->engine->peer(io, s, out);
 }

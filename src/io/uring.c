@@ -28,20 +28,6 @@ static struct uring *uring_of(struct io *io)
     return io->state;
 }
 
-static void prepare_accept(struct uring *u, struct io_uring_sqe *sqe, const struct io_accept *a)
-{
-    bool multi = uring_has(u, IO_MULTISHOT) && !a->single;
-    int listener = a->listener;
-    if (u->direct && multi)
-        io_uring_prep_multishot_accept_direct(sqe, listener, NULL, NULL, 0);
-    else if (u->direct)
-        io_uring_prep_accept_direct(sqe, listener, NULL, NULL, 0, IORING_FILE_INDEX_ALLOC);
-    else if (multi)
-        io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
-    else
-        io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
-}
-
 static void prepare_open(struct io_uring_sqe *sqe, const struct io_call *c)
 {
     /* The kernel copies it; liburing lacks the const. */
@@ -71,7 +57,7 @@ static void prepare(struct uring *u, struct io_uring_sqe *sqe, struct io_op *op)
 {
     struct io_call *c = container_of(op, struct io_call, op);
     switch ((enum io_kind)op->kind) {
-    case IO_ACCEPT: prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
+    case IO_ACCEPT: uring_prepare_accept(u, sqe, container_of(op, struct io_accept, op)); break;
     case IO_RECV: uring_prepare_recv(u, sqe, container_of(op, struct io_sock, recv)); break;
     case IO_RECV_INTO: uring_prepare_into(sqe, container_of(op, struct io_sock, recv)); break;
     case IO_WATCH: uring_prepare_watch(sqe, container_of(op, struct io_sock, recv)); break;
@@ -136,11 +122,12 @@ void uring_push(struct uring *u, struct io_op *op)
 }
 
 /* Completes an operation that was cancelled in the backlog. It may be half done: a recv holds a
- * buffer, a send has sent some bytes. */
+ * buffer, a send has sent some bytes, a poll has a descriptor. */
 static void cancel_in_backlog(struct uring *u, struct io_op *op)
 {
     if (op->kind == IO_RECV && !uring_has(u, IO_BUF_RING) && !(op->engine_bits & POLLING))
         buf_put(&u->io->bufs, (uint32_t)op->res);
+    if (op->kind == IO_POLL) uring_poll_end(u, container_of(op, struct io_call, op));
     io_complete_later(u->io, op, -ECANCELED);
 }
 
@@ -162,21 +149,6 @@ static void drain_backlog(struct uring *u)
 }
 
 /* ---- other completions ---- */
-
-static void accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags)
-{
-    bool transient = res == -ECONNABORTED || res == -EINTR || res == -EPROTO;
-    if (res >= 0) io_complete(u->io, op, res, true);
-    if (flags & IORING_CQE_F_MORE) return;
-    if (op->cancelling) {
-        io_complete(u->io, op, -ECANCELED, false);
-    } else if (res >= 0 || transient) {
-        counter_add(&u->io->stats.rearmed, 1);
-        uring_push(u, op);
-    } else {
-        io_complete(u->io, op, res, false);
-    }
-}
 
 /* The kernel cancels what needs a worker thread if it cannot make one, as at the limit of processes
  * (RLIMIT_NPROC). It is then done here, as epoll does. As the kernel tries for a tenth of a second
@@ -241,7 +213,7 @@ static void run_cqe(struct uring *u, uint64_t data, int res, unsigned flags)
     case IO_RECV_INTO: uring_into_cqe(u, container_of(op, struct io_sock, recv), res); break;
     case IO_WATCH: uring_watch_cqe(u, container_of(op, struct io_sock, recv), res, flags); break;
     case IO_SEND: uring_send_cqe(u, container_of(op, struct io_send, op), res, flags); break;
-    case IO_ACCEPT: accept_cqe(u, op, res, flags); break;
+    case IO_ACCEPT: uring_accept_cqe(u, op, res, flags); break;
     case IO_POLL: uring_poll_cqe(u, container_of(op, struct io_call, op), res, flags); break;
     default: io_complete(u->io, op, call_result(u, op, res), false);
     }
@@ -310,39 +282,30 @@ static void uring_watch(struct io *io, struct io_sock *s)
     uring_push(uring_of(io), &s->recv);
 }
 
-/* What the ring lacks or is refused is done here. linkat came with the cap on worker threads. */
+/* What the ring is refused is done here. */
 static bool call_at_once(struct io *io, const struct io_call *c)
 {
     return (c->op.kind == IO_OPEN && io->config.walk) ||
-           (c->op.kind == IO_LINK && !(io->config.features & 1u << IO_IOWQ_CAP)) ||
            (is_of_file(&c->op) && io->now < uring_of(io)->no_worker_until);
 }
 
-static void submit_now(struct uring *u)
+/* The socket may be asked on any kernel. */
+static bool asks_socket(const struct io_call *c)
 {
-    counter_add(&u->io->stats.syscalls, 1);
-    int err = io_uring_submit(&u->ring);
-    if (err < 0 && !uring_may_retry(err)) uring_enter_failed(u, err);
-}
-
-static void start_poll(struct io *io, struct io_call *c)
-{
-    c->poll.found = 0;
-    c->poll.repeated = false;
-    uring_push(uring_of(io), &c->op);
-    if (c->poll.at_once) submit_now(uring_of(io));
+    return c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT);
 }
 
 static void uring_call(struct io *io, struct io_call *c)
 {
-    if (c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT))
-        io_complete_later(io, &c->op, sock_unacked(c->sock.sock->fd)); /* on any kernel */
-    else if (call_at_once(io, c))
-        io_complete_later(io, &c->op, file_call(io, c));
-    else if (c->op.kind == IO_POLL)
-        start_poll(io, c);
-    else
+    bool asks = asks_socket(c);
+    if (asks || call_at_once(io, c)) {
+        counter_add(&io->stats.syscalls, 1);
+        io_complete_later(io, &c->op, asks ? sock_unacked(c->sock.sock->fd) : file_call(io, c));
+    } else if (c->op.kind == IO_POLL) {
+        uring_poll_start(uring_of(io), c);
+    } else {
         uring_push(uring_of(io), &c->op);
+    }
 }
 
 static void uring_cancel(struct io *io, struct io_op *op)
@@ -372,6 +335,7 @@ static void uring_discard(struct io *io, int fd)
 {
     struct uring *u = uring_of(io);
     if (!u->direct) {
+        counter_add(&io->stats.syscalls, 1);
         close(fd);
         return;
     }
@@ -419,7 +383,7 @@ const struct io_engine io_uring_engine = {
     .name = "io_uring",
     .has_ring = true,
     .blocking_sockets = true,
-    .blocking_listener = true, /* on a non-blocking socket, accept completes with -EAGAIN */
+    .blocking_listener = true, /* else older kernels need a poll, see uring_accept.c */
     .wait_call = "io_uring_enter",
     .probe = uring_probe,
     .explain = uring_explain,

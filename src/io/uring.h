@@ -54,7 +54,7 @@ enum { URING_IGNORE = 0, URING_WAKE = 1 };
 
 /* engine_bits of an operation */
 enum {
-    POLLING = 1,  /* no provided buffers: a poll is in flight, not the recv */
+    POLLING = 1,  /* a poll is in flight, not the recv (no provided buffers) or the accept */
     WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel; nor is a watch */
     BACKLOG = 4,  /* in the backlog, not in the kernel */
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
@@ -89,6 +89,12 @@ static inline bool uring_may_retry(int err)
 /* Puts an operation into the SQ or, if that is full, into the backlog. */
 void uring_push(struct uring *u, struct io_op *op);
 
+/* ---- uring_accept.c ---- */
+
+void uring_prepare_accept(const struct uring *u, struct io_uring_sqe *sqe,
+                          const struct io_accept *a);
+void uring_accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags);
+
 /* ---- uring_submit.c ---- */
 
 /* After an io_uring_enter that returned a negative errno: sets io->error if it is refused for good,
@@ -118,6 +124,8 @@ bool uring_peer(struct io *io, const struct io_sock *s, struct sock_addr *out);
 
 /* ---- uring_poll.c ---- */
 
+void uring_poll_start(struct uring *u, struct io_call *c);
+void uring_poll_end(struct uring *u, const struct io_call *c); /* frees what is the engine's */
 void uring_prepare_poll(struct io_uring_sqe *sqe, const struct io_call *c);
 void uring_poll_cqe(struct uring *u, struct io_call *c, int res, unsigned flags);
 

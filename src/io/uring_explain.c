@@ -78,7 +78,7 @@ void uring_explain(const struct io_refusal *r, int err, char *why, size_t size)
     if (setup && err == -ENOSYS)
         snprintf(why, size,
                  "this kernel has no io_uring, or a seccomp profile hides it "
-                 "(needs Linux 5.11 or newer and a profile that allows io_uring_setup)");
+                 "(needs Linux 5.17 or newer and a profile that allows io_uring_setup)");
     else if (disabled)
         snprintf(why, size,
                  "io_uring is switched off: kernel.io_uring_disabled=%d "

@@ -152,14 +152,14 @@ static int try_features(struct probe *p, struct io_uring *ring)
     return 0;
 }
 
-/* What no flag reports and no ring is refused for, but came together with an opcode. */
+/* What no flag reports and no ring is refused for, but came together with an opcode. Without
+ * IORING_FEAT_CQE_SKIP, what is cancelled would stay: the kernel refuses the flag of the cancel. */
 static int look_at_opcodes(struct probe *p, const struct io_uring *ring,
                            const struct io_uring_probe *ops)
 {
     uint32_t found = KNOWS_OPCODES;
-    if (!(ring->features & IORING_FEAT_EXT_ARG) ||
-        !io_uring_opcode_supported(ops, IORING_OP_SHUTDOWN)) {
-        snprintf(p->why, p->size, "this kernel's io_uring is too old (needs Linux 5.11 or newer)");
+    if (!(ring->features & IORING_FEAT_CQE_SKIP)) {
+        snprintf(p->why, p->size, "this kernel's io_uring is too old (needs Linux 5.17 or newer)");
         return -ENOSYS;
     }
     /* Slots that the kernel chooses, 5.19; multishot recv, 6.0. */

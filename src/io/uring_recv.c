@@ -188,7 +188,7 @@ void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags
     } else if (op->cancelling) {
         io_complete(u->io, op, -ECANCELED, false);
     } else if (res < 0) {
-        op->engine_bits |= WAITING; /* before Linux 5.13 it waits in vain */
+        op->engine_bits |= WAITING;
     } else if (op->res) {
         io_complete(u->io, op, -ESHUTDOWN, false);
     } else {

@@ -49,7 +49,7 @@ static int restrict_ring(struct io_uring *ring, uint32_t features)
         {IORING_OP_OPENAT2, 0},  {IORING_OP_STATX, 0},
         {IORING_OP_READ, 0},     {IORING_OP_WRITE, 0},
         {IORING_OP_FSYNC, 0},    {IORING_OP_RENAMEAT, 0},
-        {IORING_OP_UNLINKAT, 0}, {IORING_OP_LINKAT, 1u << IO_IOWQ_CAP}, /* both 5.15 */
+        {IORING_OP_UNLINKAT, 0}, {IORING_OP_LINKAT, 0},
         {IORING_OP_CLOSE, 0},    {IORING_OP_SHUTDOWN, 0},
         {IORING_OP_POLL_ADD, 0}, {IORING_OP_ASYNC_CANCEL, 0},
         {IORING_OP_MADVISE, 0},  {IORING_OP_URING_CMD, 1u << IO_DIRECT}, /* both 5.19 */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define RETRY_NS   (100 * NS_PER_MS)
@@ -138,6 +139,15 @@ static struct acceptor *owner_of(struct acceptor *a)
     return a->owner ? a->owner : a;
 }
 
+/* Of a Unix socket the kernel tells only whether somebody waits. At most its queue may be full, and
+ * from now on it takes one at a time beyond those. */
+static uint32_t count_queued(const struct acceptor *a, int listener)
+{
+    if (!sock_is_local(listener)) return sock_queued(listener);
+    listen(listener, 0);
+    return a->backlog + 1;
+}
+
 /* Where a connection holds its thread, what was queued when the drain began is accepted as threads
  * become free. The first of the threads to drain counts it. */
 static void count_owed(struct acceptor *a)
@@ -145,7 +155,7 @@ static void count_owed(struct acceptor *a)
     uint32_t n = 1, unknown = 0;
     if (!a->io->config.one_connection) return;
     for (uint32_t i = 0; i < a->n_listeners; i++)
-        if (is_ours(&a->listener[i])) n += sock_queued(a->listener[i].accept.listener);
+        if (is_ours(&a->listener[i])) n += count_queued(a, a->listener[i].accept.listener);
     atomic_compare_exchange_strong(&owner_of(a)->owed, &unknown, n);
 }
 

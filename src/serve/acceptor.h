@@ -47,7 +47,8 @@ struct acceptor {
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;
     struct acceptor *owner; /* whose listeners it shares, and who closes them; or NULL */
-    _Atomic uint32_t owed;  /* of the owner: 1 + connections to accept in a drain yet; 0: unknown */
+    _Atomic uint32_t
+        owed; /* of the owner: 1 + what a drain has to accept yet, at most; 0: unknown */
     bool accepting;
     bool single;             /* one connection per accept, so that the limit is kept exactly */
     bool draining;           /* accepts what waits in the accept queues, then no more */

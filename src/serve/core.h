@@ -18,13 +18,13 @@ struct core_root {
     char path[];
 };
 
-/* A core's part of new settings. */
 /* What torc_on_end has added. */
 struct end_fn {
     torc_end_fn *fn;
     void *arg;
 };
 
+/* A core's part of new settings. */
 struct core_change {
     struct io_post post;
     const struct http_limits *limits;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "http/tick.h"
 #include "io/local.h"
+#include "io/sock.h"
 #include "serve/access_log.h"
 #include "serve/inherited.h"
 #include "serve/routing.h"
@@ -134,7 +135,7 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
     if (given < 0)
         fd = io_listen(s->engine, addr, s->options->backlog);
     else
-        err = io_adopt(s->engine, given);
+        err = sock_adopt(given);
     if (fd < 0 || err < 0) return fail_listen(s, addr, fd < 0 ? fd : err);
     err = sock_keep_alive(fd, &s->options->keepalive);
     if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));

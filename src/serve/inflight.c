@@ -120,7 +120,7 @@ static void answer(struct io_post *p)
 
 static struct inquiry *ask(struct torc_server *s)
 {
-    uint32_t n = s->n_cores, ended = 0;
+    uint32_t n = s->n_cores;
     struct inquiry *q = calloc(1, sizeof *q + n * sizeof *q->of);
     if (!q || !(q->answers = event_new())) {
         free(q);
@@ -133,9 +133,10 @@ static struct inquiry *ask(struct torc_server *s)
         a->post.fn = answer;
         a->inquiry = q;
         a->core = &s->cores[i];
-        ended += io_post(&a->core->loop.io, &a->post) < 0;
+        if (io_post(&a->core->loop.io, &a->post) == 0) continue;
+        atomic_store(&a->answered, true); /* it has ended: no request is left there */
+        atomic_fetch_sub(&q->refs, 1);
     }
-    atomic_fetch_sub(&q->refs, ended);
     return q;
 }
 
@@ -184,7 +185,7 @@ static slice put_all(struct writer *out, const struct inquiry *q)
         const struct answer *a = &q->of[i];
         if (!a->counts) continue;
         if (listed && a->listed) writer_char(out, ',');
-        writer_put(out, a->text, (size_t)(a->out.at - a->text));
+        if (a->listed) writer_put(out, a->text, (size_t)(a->out.at - a->text));
         in_progress += a->in_progress;
         listed += a->listed;
     }

@@ -204,8 +204,8 @@ static void *run(void *arg)
         l->owner->state(l, LOOP_BROKEN);
         return NULL;
     }
-    l->owner->state(l, LOOP_DONE);
     l->owner->end(l);
+    l->owner->state(l, LOOP_DONE); /* what the loops share may be freed from now on */
     io_close(&l->io);
     give_back_arena(l);
     return NULL;

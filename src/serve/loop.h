@@ -32,7 +32,7 @@ struct loop_owner {
     void (*command)(struct loop *l, enum loop_command command);
     void (*turn_end)(struct loop *l, uint64_t now); /* ns */
     bool (*finished)(const struct loop *l);         /* after a command: no work is left */
-    void (*end)(struct loop *l);                    /* just before the engine closes */
+    void (*end)(struct loop *l); /* before LOOP_DONE is reported, and the engine closes */
     /* Reports a change of state. Once it is LOOP_BROKEN or LOOP_DONE, nobody may command the loop.
      */
     void (*state)(struct loop *l, enum loop_state state);

@@ -16,12 +16,20 @@
 
 /* ---- options ---- */
 
+/* It is read with the command line, of which a reload needs a copy. */
+static bool config_is_unread(const struct torc_server *s)
+{
+    return s->options->config && !s->has_read;
+}
+
 int needs_options(struct torc_server *s)
 {
     s->used = s->now = options_copy(s->set);
     if (!s->used) return server_fail(s, -ENOMEM, "out of memory");
     s->options = options_get(s->used);
-    int err = options_settle(s->used);
+    int err = config_is_unread(s) ? option_fail(s->used, "config is set, but torc_server_parse, "
+                                                         "which reads it, was not called")
+                                  : options_settle(s->used);
     if (err == -EINVAL) s->status = EXIT_OPTIONS;
     return err < 0 ? server_fail(s, err, "%s", options_error(s->used)) : 0;
 }
@@ -153,7 +161,12 @@ static int open_pool(struct torc_server *s)
     if (!s->pool) return server_fail(s, -ENOMEM, "out of memory");
     offload_set_hooks(s->pool, begin_work, overflow_end);
     /* A thread that a core starts shares the core's descriptors, if it has a table of its own. */
-    if (o->private_descriptors) offload_start_all(s->pool);
+    if (!o->private_descriptors) return 0;
+    uint32_t n = offload_start_all(s->pool);
+    if (n < options_work_threads(o))
+        log_line("%u threads of --work-threads %u have started; with --private-descriptors no more "
+                 "can later",
+                 n, options_work_threads(o));
     return 0;
 }
 

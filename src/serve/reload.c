@@ -192,7 +192,7 @@ static void refuse_all(struct torc_server *s, struct option_set *next)
 void reload_begin(struct torc_server *s)
 {
     if (s->log) access_log_reopen(s->log);
-    if (!s->options->config) return;
+    if (!s->options->config || !s->reload.base) return;
     struct option_set *next = options_copy(s->reload.base);
     if (!next) log_line("reload refused: out of memory");
     if (!next || !check(s, next)) {

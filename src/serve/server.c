@@ -87,11 +87,25 @@ static int fail_started(struct torc_server *s, const char *what)
     return server_fail(s, -EBUSY, "%s before the server starts", what);
 }
 
+/* What only the command line can ask for, which a program may do without. It may name the config
+ * file, for those who run it to choose another, until that is read. */
+static int check_command(struct torc_server *s, const char *option)
+{
+    bool negated;
+    const struct option *o = option_find(s->set, slice_str(option), &negated);
+    if (!o || !o->command) return 0;
+    if (strcmp(o->name, "config") != 0)
+        return server_fail(s, -EINVAL, "%s can only be given on the command line", o->name);
+    return s->has_read ? server_fail(s, -EBUSY, "config must be set before it is read") : 0;
+}
+
 int torc_server_set(torc_server *s, const char *option, const char *value)
 {
     if (s->phase != SERVER_SETUP) return fail_started(s, "options must be set");
     struct option_set *base = s->reload.base;
-    int err = base ? options_set(base, option, value) : 0;
+    int err = check_command(s, option);
+    if (err < 0) return err;
+    err = base ? options_set(base, option, value) : 0;
     if (err < 0) return server_fail(s, err, "%s", options_error(base));
     if (option_level(s->set, option) > LEVEL_PROGRAM) return 0; /* that wins */
     err = options_set(s->set, option, value);

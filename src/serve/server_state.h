@@ -95,7 +95,8 @@ struct torc_server {
     struct offload *pool;         /* of threads for work; while the server runs */
     struct offload *openers;      /* of threads that open files for a core; likewise */
     uint64_t started_at;          /* ns */
-    struct measures measures;     /* used on the admin core */
+    struct measures measures;     /* used on the admin core, */
+    unsigned n_timelines;         /* and so is this: those being written */
 };
 
 /* After something was printed for which the program was called: 1, as there is nothing more to do,

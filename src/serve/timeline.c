@@ -15,7 +15,7 @@
  * for each time that it ran a request's code; for each request a span with its phases within, as
  * nestable asynchronous events ("b", "e"), since requests overlap. Times in us since the start. */
 
-enum { MS_DEFAULT = 1000, MS_MAX = 60000, BUCKETS = 1024 };
+enum { BUCKETS = 1024 };
 
 struct traced {
     uint64_t conn;
@@ -386,15 +386,7 @@ static void put_core(struct json *j, struct lane *l, const char *program)
     look(l);
 }
 
-/* ---- the response ---- */
-
-/* False: it is no such number. */
-static bool read_ms(torc_req *rq, uint64_t *ms)
-{
-    torc_slice text = torc_query_param(rq, "ms");
-    *ms = MS_DEFAULT;
-    return !text.ptr || (slice_u64(text, ms) && *ms >= 1 && *ms <= MS_MAX);
-}
+/* ---- all of it ---- */
 
 /* The time of day at which its times begin, to lay them beside those of others. */
 static uint64_t epoch_us(const struct torc_server *s)
@@ -405,11 +397,10 @@ static uint64_t epoch_us(const struct torc_server *s)
     return (now - (clock_ns() - s->started_at)) / 1000;
 }
 
-/* Core by core, so that no more than one is copied at a time; those for which there is no memory
- * are counted. Ends early where nobody gets the rest: many who stop reading would hold up a drain.
- */
-static void put_all(struct json *j, const struct response_writer *to, const struct torc_server *s,
-                    uint64_t ms)
+/* Core by core, so that no more than one is copied at a time. Ends early where nobody gets the
+ * rest: who stops reading would hold up a drain. */
+void timeline_put(struct json *j, const struct response_writer *to, const struct torc_server *s,
+                  uint64_t ms)
 {
     struct lane *l = malloc(sizeof *l);
     if (l) l->to = to;
@@ -430,21 +421,4 @@ static void put_all(struct json *j, const struct response_writer *to, const stru
     json_put_u64(j, "epoch_us", epoch_us(s));
     json_end(j, '}');
     free(l);
-}
-
-void timeline_reply(torc_req *rq, void *arg)
-{
-    const struct torc_server *s = arg;
-    struct response_writer w;
-    struct json j = {response_writer_begin(&w, rq), false};
-    uint64_t ms;
-    if (!s->options->timeline) {
-        torc_replyf(rq, 501, "nothing is recorded: start the server with --timeline N\n");
-    } else if (!read_ms(rq, &ms)) {
-        torc_replyf(rq, 400, "ms must be a number from 1 to %d\n", MS_MAX);
-    } else if (torc_start(rq, 200, "application/json", -1) == 0) {
-        put_all(&j, &w, s, ms);
-        writer_char(j.out, '\n');
-        response_writer_flush(j.out);
-    }
 }

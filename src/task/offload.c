@@ -25,6 +25,7 @@ struct offload {
     uint32_t created;                  /* threads to join */
     uint32_t idle;                     /* threads that wait for `work` */
     bool stopping;
+    bool fixed;            /* what there are is all there will be */
     bool told;             /* that a thread could not be started */
     const char *name, *of; /* of its threads: see offload_set_name */
     struct offload_stats stats;
@@ -149,7 +150,7 @@ int offload_start(struct offload *p, struct torc_job *j, struct io *io)
     j->cancelled = j->left = false;
     list_init(&j->link);
     pthread_mutex_lock(&p->mutex);
-    if (p->stats.queued >= p->idle && p->created < p->max) add_thread(p);
+    if (p->stats.queued >= p->idle && p->created < p->max && !p->fixed) add_thread(p);
     bool refused = p->stopping || p->created == 0 || p->stats.queued >= p->queue_max;
     if (refused)
         p->stats.rejected++;
@@ -239,11 +240,14 @@ void offload_describe(const struct torc_job *j, char out[OFFLOAD_NAME])
         memcpy(out, unknown, sizeof unknown);
 }
 
-void offload_start_all(struct offload *p)
+uint32_t offload_start_all(struct offload *p)
 {
     pthread_mutex_lock(&p->mutex);
     for (uint32_t i = 0; i < p->max; i++) add_thread(p);
+    p->fixed = true;
+    uint32_t n = p->created;
     pthread_mutex_unlock(&p->mutex);
+    return n;
 }
 
 void offload_read_stats(struct offload *p, struct offload_stats *out)

@@ -63,8 +63,9 @@ const struct torc_job *offload_running(void);
 
 void offload_describe(const struct torc_job *j, char out[OFFLOAD_NAME]);
 
-/* Starts all threads now, so that they share the caller's descriptors and not those of a core. */
-void offload_start_all(struct offload *p);
+/* Starts all threads now, so that they share the caller's descriptors and not those of a core.
+ * Those that the system refuses are not started later. How many there are. */
+uint32_t offload_start_all(struct offload *p);
 
 /* Queues a job of the core `io`. 0; -EAGAIN if the queue is full or there is no thread, -ENOSYS
  * without a pool (NULL included): then nothing happens. */

@@ -113,6 +113,27 @@ static void precedence(void **state)
     assert_int_equal(v.depth, 2);
 }
 
+/* One comment of `size` bytes, of which the last is `last`, and more where that is too much. */
+static void write_comment(size_t size, char last)
+{
+    char *text = malloc(size + sizeof "depth = x");
+    assert_non_null(text);
+    memset(text, '#', size);
+    text[size - 1] = last;
+    size_t more = size > OPTION_FILE_MAX ? (size_t)sprintf(text + size, "depth = x") : 0;
+    write_config_bytes(text, size + more);
+    free(text);
+}
+
+/* Its last byte that is read may end a line. */
+static void expect_too_long(char last)
+{
+    write_comment(OPTION_FILE_MAX + 1, last);
+    reset_options();
+    assert_int_equal(READ("--config", config_path), -EINVAL);
+    assert_non_null(strstr(set.error, ":1: a config file may have at most 1048576 bytes"));
+}
+
 static void config_errors(void **state)
 {
     (void)state;
@@ -159,6 +180,12 @@ static void config_errors(void **state)
     reset_options();
     assert_int_equal(READ("--config", config_path), -EINVAL);
     assert_non_null(strstr(set.error, ":209716: a config file may have at most 1048576 bytes"));
+
+    expect_too_long('x');
+    expect_too_long('\n');
+    write_comment(OPTION_FILE_MAX, '\n');
+    reset_options();
+    VALID("--config", config_path);
 
     WRONG("cannot read config file /no/such/file: No such file or directory",
           "--config=/no/such/file");

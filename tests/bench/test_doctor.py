@@ -73,11 +73,11 @@ class Refusals(Case):
 
     def test_kernels_and_switches(self):
         all_of = "^sysctl -w kernel.io_uring_disabled=0$"
-        old = "this kernel's io_uring is too old (needs Linux 5.11 or newer)"
+        old = "this kernel's io_uring is too old (needs Linux 5.17 or newer)"
         for reason, files, id_, words, remedy in (
             (HIDDEN, release("4.19.0-27-amd64", 0), "kernel", "4.19.0-27-amd64 is too old", "6.1"),
             (HIDDEN, release("5.0.1", 2), "kernel", "5.0.1 is too old", "6.1"),
-            (old, {}, "kernel", "IORING_FEAT_EXT_ARG", "6.1"),
+            (old, {}, "kernel", "IORING_FEAT_CQE_SKIP", "6.1"),
             (
                 "io_uring is switched off",
                 {DISABLED: "2"},

@@ -1,5 +1,6 @@
 #include "cases.h"
 #include "engine_rig.h"
+#include "io/nonblock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,6 +229,61 @@ static void accept_on_a_bad_descriptor(void **state)
     rig_close(r);
 }
 
+/* As one is that was given, for another engine may have it, too. */
+static void of_a_listener_that_does_not_block(void **state)
+{
+    enum { N = 20 };
+    (void)state;
+    for (int single = 0; single < 2; single++) {
+        struct rig *r = rig_open(NULL);
+        int peers[3 * N];
+        unsigned n = 0, ends = 0;
+        assert_int_equal(nonblock_set(r->listener, true), 0);
+        r->accept.single = single;
+        /* While nothing is queued, with many queued, and one by one. */
+        for (int i = 0; i < 3; i++) {
+            io_accept_start(&r->io, &r->accept);
+            if (i != 1) rig_poll(r);
+            rig_poll(r);
+            if (i == 2) peers[n++] = tcp_connect(&r->addr.sa, r->addr.len);
+            io_cancel(&r->io, &r->accept.op);
+            TURN_UNTIL(r, !io_busy(&r->accept.op));
+            assert_int_equal(r->accept_result.count, ++ends);
+            assert_int_equal(r->accept_result.res, -ECANCELED);
+        }
+        for (; n < N; n++) peers[n] = tcp_connect(&r->addr.sa, r->addr.len);
+        io_accept_start(&r->io, &r->accept);
+        TURN_UNTIL(r, r->n_accepted == N);
+        for (; n < 2 * N; n++) {
+            peers[n] = tcp_connect(&r->addr.sa, r->addr.len);
+            TURN_UNTIL(r, r->n_accepted == n + 1);
+        }
+        for (; n < 3 * N; n++) peers[n] = tcp_connect(&r->addr.sa, r->addr.len);
+        TURN_UNTIL(r, r->n_accepted == n);
+        assert_int_equal(r->accept_result.count, ends);
+        close_accepted(r, n);
+        while (n > 0) close(peers[--n]);
+        rig_close(r);
+    }
+}
+
+/* Whatever comes of it, its final completion comes. */
+static void shut_down_while_it_waits(void **state)
+{
+    (void)state;
+    for (int nonblocking = 0; nonblocking < 2; nonblocking++) {
+        struct rig *r = rig_open(NULL);
+        assert_int_equal(nonblock_set(r->listener, nonblocking), 0);
+        io_accept_start(&r->io, &r->accept);
+        rig_poll(r);
+        rig_poll(r);
+        assert_int_equal(shutdown(r->listener, SHUT_RDWR), 0);
+        TURN_UNTIL(r, !io_busy(&r->accept.op));
+        assert_int_equal(r->accept_result.res, -EINVAL);
+        rig_close(r);
+    }
+}
+
 /* The descriptor limit that leaves room for `n` more. */
 static rlim_t limit_for(int n)
 {
@@ -291,6 +347,8 @@ int accept_cases(void)
         cmocka_unit_test(accepted_sockets_are_set_up),
         cmocka_unit_test(the_address_outlives_a_reset),
         cmocka_unit_test(accept_on_a_bad_descriptor),
+        cmocka_unit_test(of_a_listener_that_does_not_block),
+        cmocka_unit_test(shut_down_while_it_waits),
         cmocka_unit_test(out_of_descriptors),
     };
     return cmocka_run_group_tests_name("accept", tests, NULL, NULL);

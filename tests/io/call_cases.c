@@ -444,11 +444,69 @@ static void close_under_a_poll(bool at_once)
     rig_close(r);
 }
 
+/* While it waits, the peer does what nobody has asked for. */
+static void close_under_a_poll_for_room(void)
+{
+    struct rig *r = rig_open(NULL);
+    char bytes[4096] = "";
+    int s[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, s), 0);
+    while (write(s[0], bytes, sizeof bytes) > 0) {
+    }
+    struct io_call c = {.op.fn = on_call, .poll = {.fd = s[0], .events = POLLOUT, .at_once = true}};
+    call_result = (struct outcome){0};
+    io_call_start(&r->io, &c, IO_POLL);
+    rig_poll(r);
+    close(s[0]);
+    shutdown(s[1], SHUT_WR);
+    for (int k = 0; k < 5; k++) rig_poll(r);
+    assert_true(io_busy(&c.op));
+    while (read(s[1], bytes, sizeof bytes) > 0) {
+    }
+    TURN_UNTIL(r, !io_busy(&c.op));
+    assert_int_equal(call_result.res, POLLOUT);
+    close(s[1]);
+    rig_close(r);
+}
+
 static void poll_of_a_descriptor_that_is_closed(void **state)
 {
     (void)state;
+    close_under_a_poll_for_room();
     close_under_a_poll(false);
     close_under_a_poll(true);
+}
+
+/* Those that are made at once are system calls like others; a descriptor of the ring's is left to
+ * the ring. */
+static void calls_are_counted(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    const uint64_t *n = &r->io.stats.syscalls;
+    struct sock_addr peer;
+    struct endpoint e;
+    endpoint_open_external(r, &e, true);
+    uint64_t before = *n;
+    assert_true(io_peer(&r->io, &e.sock, &peer));
+    assert_int_equal(*n, before + 1);
+    e.call.sock.sock = &e.sock;
+    before = *n;
+    io_call_start(&r->io, &e.call, IO_UNACKED);
+    assert_int_equal(*n, before + 1);
+    TURN_UNTIL(r, !io_busy(&e.call.op));
+    endpoint_close(&e);
+
+    int fd = tcp_connect(&r->addr.sa, r->addr.len);
+    io_accept_start(&r->io, &r->accept);
+    TURN_UNTIL(r, r->n_accepted == 1);
+    before = *n;
+    io_discard(&r->io, r->accepted[r->taken++]);
+    assert_int_equal(*n, before + !(r->io.config.features & 1u << IO_DIRECT));
+    rig_poll(r);
+    tcp_expect_end(fd);
+    close(fd);
+    rig_close(r);
 }
 
 /* A file cannot be watched: it is always ready. */
@@ -489,6 +547,7 @@ int call_cases(void)
         cmocka_unit_test(poll_by_several),
         cmocka_unit_test(poll_without_the_end_of_the_stream),
         cmocka_unit_test(poll_of_a_descriptor_that_is_closed),
+        cmocka_unit_test(calls_are_counted),
         cmocka_unit_test(poll_a_file),
     };
     return cmocka_run_group_tests_name("call", tests, make_files, remove_files);

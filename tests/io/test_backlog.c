@@ -225,6 +225,57 @@ static void buffer_of_a_recv_in_the_backlog(void **state)
     }
 }
 
+/* The number is soon that of something else, and the kernel has not looked yet. */
+static void polls_of_descriptors_that_are_closed(void **state)
+{
+    struct rig *r = *state;
+    enum { OTHERS = OPS - 2 };
+    submit_polls(r, OTHERS);
+    TURN_UNTIL(r, n_ended == OTHERS);
+    for (int blocked = 0; blocked < 2; blocked++) {
+        refusals = -1;
+        if (blocked) submit_polls(r, OTHERS);
+        n_ended = 0;
+        for (int i = 0; i < 2; i++) {
+            int fd = dup(pipe_fds[0]);
+            struct poll_op *o = &ops[OTHERS + i];
+            o->result = (struct outcome){0};
+            o->call = (struct io_call){.op.fn = on_poll,
+                                       .poll = {.fd = fd, .events = POLLIN, .at_once = true}};
+            io_call_start(&r->io, &o->call, IO_POLL);
+            assert_int_equal(dup2(pipe_fds[1], fd), fd); /* from which nobody reads */
+            rig_poll(r);
+            close(fd);
+        }
+        refusals = 0;
+        TURN_UNTIL(r, n_ended == (blocked ? OTHERS : 0));
+        io_cancel(&r->io, &ops[OTHERS].call.op);
+        TURN_UNTIL(r, !io_busy(&ops[OTHERS].call.op));
+        assert_int_equal(ops[OTHERS].result.res, -ECANCELED);
+        assert_true(io_busy(&ops[OTHERS + 1].call.op));
+        assert_int_equal(write(pipe_fds[1], "", 1), 1);
+        TURN_UNTIL(r, !io_busy(&ops[OTHERS + 1].call.op));
+        assert_int_equal(ops[OTHERS + 1].result.res, POLLIN);
+        assert_int_equal(read(pipe_fds[0], &(char){0}, 1), 1);
+    }
+}
+
+/* Nor is one left behind of a poll that is cancelled before. */
+static void cancelled_polls_of_descriptors_that_are_closed(void **state)
+{
+    struct rig *r = *state;
+    refusals = -1;
+    submit_polls(r, OPS - 1);
+    struct poll_op *o = &ops[OPS - 1];
+    o->call = (struct io_call){.op.fn = on_poll,
+                               .poll = {.fd = dup(pipe_fds[0]), .events = POLLIN, .at_once = true}};
+    io_call_start(&r->io, &o->call, IO_POLL);
+    close(o->call.poll.fd);
+    io_cancel(&r->io, &o->call.op);
+    TURN_UNTIL(r, n_ended == OPS);
+    assert_int_equal(o->result.res, -ECANCELED);
+}
+
 static void on_discard(struct rig *r)
 {
     while (r->taken < r->n_accepted) io_discard(&r->io, r->accepted[r->taken++]);
@@ -273,6 +324,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(sockets_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(receives_into_memory_in_the_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_after_a_partial_send, setup, teardown),
+        cmocka_unit_test_setup_teardown(polls_of_descriptors_that_are_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(cancelled_polls_of_descriptors_that_are_closed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(refused_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(buffer_of_a_recv_in_the_backlog, setup, teardown),
     };

@@ -4,7 +4,10 @@
 #include "files.h"
 #include "stats.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +100,49 @@ static void test_requests_in_progress(void **state)
     client_close(&idle);
     reply_free(&r);
     server_stop(&s);
+}
+
+/* Threads of cores that serve clients. */
+static int count_cores(const struct server *s)
+{
+    char path[64], comm[20];
+    int n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)s->pid);
+    DIR *tasks = opendir(path);
+    assert_non_null(tasks);
+    for (const struct dirent *e; (e = readdir(tasks));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.16s/comm", (int)s->pid, e->d_name);
+        FILE *f = fopen(path, "r");
+        if (f && fgets(comm, sizeof comm, f))
+            n += strncmp(comm, "torc-", 5) == 0 && isdigit(comm[5]);
+        if (f) fclose(f);
+    }
+    closedir(tasks);
+    return n;
+}
+
+/* In a drain: there is nothing to wait for. */
+static void test_requests_where_a_core_has_ended(void **state)
+{
+    struct server s;
+    struct client c, admin;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--cores", server_two_cores(), "--drain-timeout", "1h");
+    client_open(&c, &s);
+    client_ask(&c, "GET", "/delay/60000", "");
+    stats_await(&s, "total.requests_started", 1);
+    server_signal(&s, SIGTERM);
+    while (count_cores(&s) != 1) sleep_ms(10);
+    client_open_admin(&admin, &s);
+    client_get(&admin, "/requests.json", 200, &r);
+    assert_non_null(strstr(r.body, "{\"cores_that_do_not_answer\":[],"));
+    assert_non_null(strstr(r.body, "\"in_progress\":1,\"listed\":1}"));
+    client_close(&admin);
+    client_reset(&c);
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
 }
 
 /* Clients beyond the limit of the admin listener wait and are then served. */
@@ -406,6 +452,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_health_and_readiness),
         cmocka_unit_test(test_a_head_on_its_way_has_no_route),
         cmocka_unit_test(test_requests_in_progress),
+        cmocka_unit_test(test_requests_where_a_core_has_ended),
         cmocka_unit_test(test_admin_clients_beyond_the_limit_wait),
         cmocka_unit_test(test_silent_clients_do_not_block_health),
         cmocka_unit_test(test_counters_match_traffic),

@@ -228,6 +228,55 @@ static void test_reload(void **state)
     unlink(config);
 }
 
+/* ---- two servers at a time ---- */
+
+static void start_on(struct server *s, const char *engine)
+{
+    const char *const options[] = {"--cores", "1", "--listen", "fd:3", NULL};
+    server_spawn(s, &(struct server_how){.engine = engine, .prepare = pass}, options);
+    server_await_ready(s);
+}
+
+static void ask(struct client *c)
+{
+    struct reply r = {0};
+    client_get(c, "/peer", 200, &r);
+    reply_free(&r);
+}
+
+/* An open connection holds up neither of them, whoever takes the next. */
+static void share(const char *first, const char *second)
+{
+    enum { CLIENTS = 20 };
+    struct server one, other;
+    struct client old, c[CLIENTS];
+    start_on(&one, first);
+    client_open_to(&old, &held.addr, NULL);
+    ask(&old);
+    start_on(&other, second);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open_to(&c[i], &held.addr, NULL);
+        ask(&c[i]);
+        ask(&old);
+    }
+    for (int i = 0; i < CLIENTS; i++) client_close(&c[i]);
+    client_close(&old);
+    server_stop(&one);
+    expect_served(&held.addr);
+    server_stop(&other);
+}
+
+/* What one does to the socket, the other finds. */
+static void test_two_engines_share_it(void **state)
+{
+    static const char *const others[] = {"epoll", "threads"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        share(server_engine, others[i]);
+        share(others[i], server_engine);
+    }
+}
+
 /* ---- one server after the other ---- */
 
 static atomic_bool stop;
@@ -298,6 +347,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_given_twice, hold_one, release),
         cmocka_unit_test_setup_teardown(test_unix_socket, hold_one, release),
         cmocka_unit_test_setup_teardown(test_reload, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_two_engines_share_it, hold_one, release),
         cmocka_unit_test_setup_teardown(test_restarts, hold_one, release),
     };
     server_choose(argc, argv);

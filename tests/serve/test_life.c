@@ -636,6 +636,54 @@ static void wrong_options_are_told(void **state)
     torc_server_free(s);
 }
 
+static void options_of_the_command_line_are_refused(void **state)
+{
+    static const char *const names[] = {"check", "no-check", "json", "help", "version"};
+    char message[100];
+    (void)state;
+    torc_server *s = new_server();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(message, sizeof message, "%s can only be given on the command line",
+                 names[i] + (strncmp(names[i], "no-", 3) == 0 ? 3 : 0));
+        assert_int_equal(torc_server_set(s, names[i], "yes"), -EINVAL);
+        assert_string_equal(torc_server_error(s), message);
+    }
+    start(s);
+    get(s, "/hello", "hello");
+    torc_server_reload(s);
+    get(s, "/hello", "hello");
+    end(s);
+}
+
+/* By torc_server_parse: a reload compares with what that has read. */
+static void a_config_file_has_to_be_read(void **state)
+{
+    static const char text[] = "body-timeout = 7s\n";
+    char *dir = files_open(), *path = files_path(dir, "config");
+    char *argv[] = {"life", NULL};
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    files_write(dir, "config", text, strlen(text));
+    torc_server *s = new_server();
+    set(s, "config", path);
+    set(s, "admin", "127.0.0.1:0");
+    assert_int_equal(torc_server_start(s), -EINVAL);
+    assert_non_null(strstr(torc_server_error(s), "torc_server_parse"));
+    assert_int_equal(torc_server_parse(s, 1, argv), 0);
+    assert_int_equal(torc_server_set(s, "config", path), -EBUSY);
+    start(s);
+    torc_server_reload(s);
+    connect_to(&c, s, TORC_ADMIN);
+    client_get(&c, "/settings", 200, &r);
+    assert_non_null(strstr(r.body, text));
+    client_close(&c);
+    reply_free(&r);
+    end(s);
+    free(path);
+    files_close(dir);
+}
+
 static void reload_needs_nobody_who_waits(void **state)
 {
     static const char first[] = "body-timeout = 7s\n", second[] = "body-timeout = 8s\n";
@@ -1328,6 +1376,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(options_are_read_before_it_starts),
         cmocka_unit_test(the_command_line_wins_whenever_it_is_read),
         cmocka_unit_test(wrong_options_are_told),
+        cmocka_unit_test(options_of_the_command_line_are_refused),
+        cmocka_unit_test(a_config_file_has_to_be_read),
         cmocka_unit_test(reload_needs_nobody_who_waits),
         cmocka_unit_test(each_core_has_what_its_start_function_made),
         cmocka_unit_test(a_start_function_may_take_long),

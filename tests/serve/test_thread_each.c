@@ -144,14 +144,13 @@ static void an_idle_drain_has_nothing_to_wait_for(void **state)
 }
 
 /* Those that had to wait when the drain began get a thread as long as the drain lasts. */
-static void a_drain_serves_who_waits_for_a_thread(void **state)
+static void drain_with_waiting(const char *listen)
 {
-    (void)state;
     enum { THREADS = 2, WAITING = 4 };
     struct server s;
     struct client c[THREADS + WAITING];
     struct reply r = {0};
-    server_start(&s, "--threads", "2", "--drain-timeout", "1h");
+    server_start(&s, "--threads", "2", "--drain-timeout", "1h", "--listen", listen);
     for (int i = 0; i < THREADS; i++) {
         client_open(&c[i], &s);
         client_ask(&c[i], "GET", "/delay/1800", "");
@@ -170,6 +169,15 @@ static void a_drain_serves_who_waits_for_a_thread(void **state)
     reply_free(&r);
     assert_int_equal(server_wait(&s), 0);
     server_free(&s);
+}
+
+static void a_drain_serves_who_waits_for_a_thread(void **state)
+{
+    char local[64];
+    (void)state;
+    snprintf(local, sizeof local, "unix:@torc-test-drain-%d", (int)getpid());
+    drain_with_waiting("127.0.0.1:0");
+    drain_with_waiting(local);
 }
 
 /* ---- idle threads ---- */

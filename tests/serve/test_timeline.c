@@ -363,6 +363,48 @@ static void test_drain_before_readers_who_do_not_read(void **state)
     for (int i = 0; i < READERS; i++) client_close(&reader[i]);
 }
 
+/* Asks for all of it, and reads no more than the status. */
+static int ask_for_all(const struct server *s, struct client *c)
+{
+    client_open_to(c, &s->admin, &(struct tcp_how){.receive_buffer = 4096});
+    client_ask(c, "GET", "/timeline.json?ms=60000", "");
+    assert_true(client_more(c) > 12);
+    return atoi(c->buf + sizeof "HTTP/1.1");
+}
+
+/* Whoever does not read takes memory, so there is room for few: others ask again. */
+static void test_readers_at_a_time(void **state)
+{
+    enum { ROUNDS = 320, AT_ONCE = 100, MOST = 2 };
+    struct server s;
+    struct client c, reader[MOST];
+    int status;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--timeline", "65536", "--threads", "1");
+    client_open(&c, &s);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < AT_ONCE; i++) client_ask(&c, "GET", "/plain", "");
+        for (int i = 0; i < AT_ONCE; i++) client_reply(&c, "GET", &r);
+    }
+    client_close(&c);
+    for (int i = 0; i < MOST; i++) assert_int_equal(ask_for_all(&s, &reader[i]), 200);
+    client_open_admin(&c, &s);
+    for (int i = 0; i < 10; i++) {
+        client_get(&c, "/timeline.json", 503, &r);
+        assert_int_equal(reply_retry_after(&r), 1);
+    }
+    client_get(&c, "/healthz", 200, &r);
+    client_close(&c);
+    client_reset(&reader[0]);
+    while ((status = ask_for_all(&s, &c)) == 503) client_reset(&c);
+    assert_int_equal(status, 200);
+    client_reset(&c);
+    client_reset(&reader[1]);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* ---- traces ---- */
 
 #define TRACE_ID  "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -540,6 +582,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_last_are_kept),
         cmocka_unit_test(test_read_while_it_is_written),
         cmocka_unit_test(test_drain_before_readers_who_do_not_read),
+        cmocka_unit_test(test_readers_at_a_time),
         cmocka_unit_test(test_a_trace),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_the_window),

@@ -162,6 +162,57 @@ static void full_queue_refuses(void **state)
     stop(p);
 }
 
+/* Threads that the system lets start; negative: all. */
+static int allowed = -1;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg)
+{
+    if (allowed == 0) return EAGAIN;
+    allowed -= allowed > 0;
+    return __real_pthread_create(thread, attr, fn, arg);
+}
+
+/* A core would start them later with a descriptor table of its own. */
+static void those_that_start_first_are_all(void **state)
+{
+    struct core *c = *state;
+    struct task t[3];
+    for (unsigned n = 0; n < 3; n++) {
+        struct offload *p = offload_new(3, 8);
+        allowed = (int)n;
+        assert_int_equal(offload_start_all(p), n);
+        allowed = -1;
+        task_init(&t[0], at_once);
+        if (n == 0) assert_int_equal(offload_start(p, &t[0].job, &c->io), -EAGAIN);
+        for (unsigned i = 0; n > 0 && i < 3; i++) begin(c, p, &t[i], hold);
+        for (unsigned i = 0; n > 0 && i < 3; i++) sem_post(&t[i].go);
+        TURN_UNTIL(c, n == 0 || (t[0].done && t[1].done && t[2].done));
+        assert_int_equal(stats_of(p).threads, n);
+        stop(p);
+    }
+}
+
+/* Otherwise the next job asks for one again. */
+static void a_refused_thread_starts_later(void **state)
+{
+    struct core *c = *state;
+    struct offload *p = offload_new(1, 8);
+    struct task t;
+    allowed = 0;
+    task_init(&t, at_once);
+    assert_int_equal(offload_start(p, &t.job, &c->io), -EAGAIN);
+    allowed = -1;
+    begin(c, p, &t, at_once);
+    TURN_UNTIL(c, t.done);
+    stop(p);
+}
+
 struct seen {
     cpu_set_t cpus;
     sigset_t blocked;
@@ -362,6 +413,8 @@ int main(int argc, char **argv)
         CORE_CASE(threads_start_as_jobs_come),
         CORE_CASE(idle_thread_takes_the_next_job),
         CORE_CASE(full_queue_refuses),
+        CORE_CASE(those_that_start_first_are_all),
+        CORE_CASE(a_refused_thread_starts_later),
         CORE_CASE(threads_have_the_cpus_and_the_mask_of_the_pool),
         CORE_CASE(cancelled_in_the_queue_it_never_runs),
         CORE_CASE(cancelled_while_it_runs_it_is_told),
