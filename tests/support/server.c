@@ -91,7 +91,7 @@ void server_choose(int argc, char **argv)
     struct server s;
     struct server_how how = {.engine = server_engine};
     int status = server_run(&s, &how, (const char *const[]){"--check", NULL});
-    if (status == 0) {
+    if (status <= 1) { /* 1: the directories that it serves are not there yet */
         server_free(&s);
         return;
     }
