@@ -2,6 +2,7 @@
 
 #include "torc.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,10 +67,9 @@ static void group(torc_req *rq, void *arg)
 
 static void every(torc_req *rq, void *arg)
 {
-    static bool told;
+    static atomic_bool told; /* threads ask, too */
     (void)arg;
-    if (told) return;
-    told = true;
+    if (atomic_exchange(&told, true)) return;
     fprintf(stderr, "every: %s by %s\n", torc_peer(rq).ptr ? "somebody" : "nobody",
             torc_scheme(rq).ptr);
 }
