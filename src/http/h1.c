@@ -204,9 +204,8 @@ COLD static void refuse(struct h1_exchange *x, int status)
 void h1_reject_head(struct h1_exchange *x, int status)
 {
     struct torc_req *rq = &x->rq;
-    bool understood = status == 501 && target_parse_rejected(head_target(&rq->head), &rq->target);
     counter_add(&x->conn->ctx->stats.bad_requests, 1);
-    if (!understood) request_forget(rq);
+    request_reject_head(rq, status);
     if (status == 503)
         http_warn(x->conn->ctx, WARN_NO_MEMORY, "no memory for a head (--request-memory); 503");
     rq->close_after_response = true;

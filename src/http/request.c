@@ -49,6 +49,13 @@ COLD void request_forget(struct torc_req *rq)
     rq->match.n = 0;
 }
 
+COLD void request_reject_head(struct torc_req *rq, int status)
+{
+    request_forget(rq);
+    if (status != 501 || !target_parse_rejected(head_target(&rq->head), &rq->target))
+        rq->target = (struct target){0};
+}
+
 COLD void request_release_all(struct torc_req *rq)
 {
     while (!list_empty(&rq->resources)) {

@@ -118,6 +118,10 @@ static inline struct scope *request_scope(const struct torc_req *rq)
  * host or route. What was there is that of an earlier request, which is freed. */
 void request_forget(struct torc_req *rq);
 
+/* Likewise, before a head is rejected with `status`; with 501 its path is known where the request
+ * line has come as a whole. */
+void request_reject_head(struct torc_req *rq, int status);
+
 /* Call when the head is complete: checks it, fills in target and host, and finds the route. Returns
  * 0, or the status to respond with instead of calling a handler. */
 int request_accept(struct torc_req *rq);

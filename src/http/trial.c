@@ -236,10 +236,9 @@ static int accept_head(struct trial *d, slice head)
     struct h1_parser p;
     h1_parser_init(&p, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
     h1_parse_head(&p, limits, head);
-    rq->route = NULL;
-    rq->target = (struct target){0};
-    if (p.state == PARSE_ERROR) return p.status;
-    if (p.state == PARSE_HEAD) return 400;
+    int status = p.state == PARSE_ERROR ? p.status : p.state == PARSE_HEAD ? 400 : 0;
+    request_reject_head(rq, status);
+    if (status) return status;
     return rq->head.n_fields > limits->fields ? 431 : request_accept(rq);
 }
 

@@ -746,9 +746,16 @@ static void middleware_runs(void **state)
     torc_server *s = torc_server_new("x 1");
     assert_int_equal(torc_route(s, "GET", "/hello/:name", hello, NULL), 0);
     assert_int_equal(torc_use(s, "/", around, NULL), 0);
-    assert_int_equal(torc_errors(s, "/", tells, NULL), 0);
+    assert_int_equal(torc_errors(s, "/hello", tells, NULL), 0);
+    assert_int_equal(torc_errors(s, "/none", tells, NULL), 0);
     torc_test *other = torc_test_open(s);
     assert_non_null(other);
+    assert_int_equal(
+        torc_test_run(other, &(torc_test_request){.method = "BREW", .target = "/hello/a"}), 0);
+    is(torc_test_body(other), "{\"status\":501}");
+    assert_int_equal(
+        torc_test_run(other, &(torc_test_request){.method = "B@EW", .target = "/hello/a"}), 0);
+    is(torc_test_body(other), "400 Bad Request\n");
     assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/hello/a"}), 0);
     is(torc_test_body(other), "Hello, a!");
     is(torc_test_header(other, "X-Around"), "1");

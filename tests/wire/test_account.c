@@ -89,6 +89,7 @@ static struct rig {
     int status;
     uint64_t bytes;
     enum http_end end;
+    bool had_param;
 } rig;
 
 static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
@@ -99,6 +100,7 @@ static void on_request_done(struct http_context *ctx, const struct torc_req *rq,
     rig.status = rq->response.status;
     rig.bytes = bytes;
     rig.end = end;
+    rig.had_param = torc_param(rq, "id").ptr;
 }
 
 static void add_route(const char *path, torc_handler *fn, size_t arg)
@@ -117,6 +119,7 @@ static void begin(void)
     add_route("/early", replies_and_waits, 0);
     add_route("/ended", streams_and_waits, 0);
     add_route("/wait", waits, 0);
+    add_route("/x/:id", replies, 5);
     add_route("/stream", streams, 0);
     add_route("/chunks", streams_chunks, 0);
     add_route("/short", announces_more, 0);
@@ -364,6 +367,32 @@ static void heads_that_end_early(void **state)
     end(1, 0, END_CLIENT, 0);
 }
 
+/* Not those of the request before it, in whose memory it is. */
+static void rejected_heads_have_no_parameters(void **state)
+{
+    static const char *const heads[] = {
+        "BREW /a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "DESCRIBE /a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "B@EW /a HTTP/1.1\r\nHost: a\r\n\r\n",
+    };
+    char text[3000] = "GET /x/";
+    (void)state;
+    memset(text + strlen(text), 'x', 2000); /* in memory of its own */
+    strcat(text, " HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        begin();
+        push(text);
+        run();
+        assert_true(rig.had_param);
+        push(heads[i]);
+        run();
+        assert_int_equal(rig.status, i < 3 ? 501 : 400);
+        assert_false(rig.had_param);
+        end(2, 0, END_CLIENT, 0);
+    }
+}
+
 static void handler_that_announces_more(void **state)
 {
     (void)state;
@@ -461,6 +490,7 @@ int main(void)
         cmocka_unit_test(reset_after_an_early_response),
         cmocka_unit_test(small_responses_that_are_lost_are_counted),
         cmocka_unit_test(heads_that_end_early),
+        cmocka_unit_test(rejected_heads_have_no_parameters),
         cmocka_unit_test(handler_that_announces_more),
         cmocka_unit_test(reset_after_a_handler_that_announced_more),
         cmocka_unit_test(server_that_stops),
