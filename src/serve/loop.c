@@ -30,8 +30,11 @@ enum { CLOSE_MAX = 65536, ARENAS_KEPT = 1024 };
 
 void loop_pin(struct loop *l)
 {
-    if (l->n_cpus > 0 && !cpus_pin(l->cpu, l->n_cpus, &l->before_pin))
+    if (l->n_cpus == 0 || cpus_pin(l->cpu, l->n_cpus, &l->before_pin)) return;
+    if (!l->config.one_connection)
         log_line("cannot pin thread %s to CPU %u", l->name, l->cpu[0]);
+    else if (strcmp(l->name, "torc-0") == 0) /* once for all of them */
+        log_line("cannot keep the threads to the CPUs of --cores");
 }
 
 /* NULL unless the program is linked with jemalloc (jemalloc(3)). */

@@ -1,11 +1,14 @@
 #include "serve/process.h"
 
 #include "base/cpus.h"
+#include "base/log.h"
 #include "base/wake.h"
 #include "serve/core.h"
 #include "serve/signals.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -50,10 +53,12 @@ void process_watch(void)
 static void raise_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
-    found = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        found = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (found == limit.rlim_max || setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
+    }
+    log_line("cannot raise the limit of descriptors (ulimit -n): %s", strerror(errno));
 }
 
 void process_begin(void)

@@ -259,6 +259,48 @@ static void all_addresses_are_those_that_there_are(void **state)
     server_free(&s);
 }
 
+/* ---- limits and CPUs ---- */
+
+static unsigned times(const char *log, const char *text)
+{
+    unsigned n = 0;
+    for (const char *at = log; (at = strstr(at, text)); at++) n++;
+    return n;
+}
+
+static void what_is_not_raised_or_pinned_is_told_once(void **state)
+{
+    static const struct {
+        struct refusal refusal;
+        const char *text;
+    } cases[] = {
+        {{.call = SYS_prlimit64, .err = EPERM},
+         "cannot raise the limit of descriptors (ulimit -n): Operation not permitted\n"},
+        {{.call = SYS_sched_setaffinity, .err = EPERM}, "cannot pin thread torc-0 to CPU "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server s;
+        struct refusal refusal = cases[i].refusal;
+        struct server_how how = {server_engine, refuse_call, &refusal};
+        server_spawn(&s, &how,
+                     (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", NULL});
+        server_await_ready(&s);
+        client_expect(&s.addr, "/plaintext", 200, NULL);
+        assert_int_equal(times(server_log(&s), cases[i].text), 1);
+        server_stop(&s);
+    }
+    struct server s;
+    struct refusal refusal = cases[1].refusal;
+    struct server_how how = {"threads", refuse_call, &refusal};
+    server_spawn(&s, &how,
+                 (const char *const[]){"--listen", "127.0.0.1:0", "--threads", "5", NULL});
+    server_await_ready(&s);
+    assert_int_equal(times(server_log(&s), "cannot keep the threads to the CPUs of --cores\n"), 1);
+    assert_int_equal(times(server_log(&s), "cannot pin"), 0);
+    server_stop(&s);
+}
+
 /* ---- later ---- */
 
 static void refuse_now(torc_req *rq, void *arg)
@@ -518,6 +560,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(files_without_worker_threads),
         cmocka_unit_test(openat2),
         cmocka_unit_test(all_addresses_are_those_that_there_are),
+        cmocka_unit_test(what_is_not_raised_or_pinned_is_told_once),
         cmocka_unit_test(a_file_is_replaced_without_random_numbers),
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(signals_that_cannot_be_caught_are_told_of),

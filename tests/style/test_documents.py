@@ -14,6 +14,7 @@ LENGTHS = re.compile(r"^\| `(\w+\.c)` \| (\d+) \| (\d+) \| ([\d.]+) \|$", re.M) 
 QUOTED = re.compile(r"`([^`\n]+)`")
 PLACE = re.compile(r"((?:\w+/)*\w+\.(?:[chS]|py)):(\w+)")  # file:name
 NAMED = re.compile(r"(?:\w+/)*\w+\.[chS]")
+OPTION = re.compile(r'\{"([a-z0-9-]+)",((?:[^{}]|\{[^{}]*\})*)\}')  # of the server, in its table
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -54,6 +55,23 @@ class Documents(unittest.TestCase):
             for target in LINK.findall((TOP / document).read_text()):
                 with self.subTest(document=document, target=target):
                     self.assertTrue((folder / target).exists(), f"{document} links to {target}, which is not there")
+
+    def test_what_a_reload_changes(self) -> None:
+        """Each option is in its row of the table, by name or by its group of --help."""
+        text = (TOP / "README.md").read_text()
+        yes, no = (
+            set(re.findall(r"`--([a-z-]+)`", re.search(rf"^\| {row} \|.*", text, re.M)[0])) for row in ("yes", "no")
+        )
+        options = OPTION.findall(SOURCES["src/serve/options_table.c"])
+        self.assertGreater(len(options), 60)
+        for name, rest in options:
+            with self.subTest(name):
+                if any(one in rest for one in (".command = true", "GROUP_OTHER", "GROUP_ENGINE", "GROUP_RING")):
+                    self.assertNotIn(".reload", rest)
+                elif ".reload = true" in rest:
+                    self.assertTrue(name in yes or "GROUP_LIMITS" in rest)
+                else:
+                    self.assertIn(name, no)
 
     def test_examples_are_as_long_as_is_told(self) -> None:
         table = LENGTHS.findall((TOP / EXAMPLES).read_text())
