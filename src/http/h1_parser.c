@@ -301,10 +301,11 @@ static int status_of(const struct h1_parser *p, enum message_result result)
     }
 }
 
-static void store_method(struct h1_parser *p, enum message_result result)
+/* It is complete once the target has begun; before, llhttp tells another. */
+static void store_method(struct h1_parser *p)
 {
-    bool bad = result == MESSAGE_BAD_METHOD;
-    p->head->method_name = bad ? (slice){NULL, 0} : message_method(&p->message);
+    bool complete = p->head->target_len > 0;
+    p->head->method_name = complete ? message_method(&p->message) : (slice){NULL, 0};
     p->head->method = (int8_t)http_method_of(p->head->method_name);
 }
 
@@ -346,7 +347,7 @@ static size_t run_llhttp(struct h1_parser *p, slice in)
     p->input_len = in.len;
     size_t used;
     enum message_result result = message_read(&p->message, in, &used);
-    if (in_head) store_method(p, result);
+    if (in_head) store_method(p);
     if (result == MESSAGE_OK || result == MESSAGE_PAUSED) return used;
     if (result == MESSAGE_BAD_METHOD && first) store_unknown_method(p, in);
     p->status = status_of(p, result);

@@ -89,7 +89,7 @@ static struct rig {
     int status;
     uint64_t bytes;
     enum http_end end;
-    bool had_param;
+    bool had_param, had_method;
 } rig;
 
 static void on_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,
@@ -101,6 +101,7 @@ static void on_request_done(struct http_context *ctx, const struct torc_req *rq,
     rig.bytes = bytes;
     rig.end = end;
     rig.had_param = torc_param(rq, "id").ptr;
+    rig.had_method = torc_method(rq).ptr;
 }
 
 static void add_route(const char *path, torc_handler *fn, size_t arg)
@@ -353,12 +354,18 @@ static void small_responses_that_are_lost_are_counted(void **state)
 static void heads_that_end_early(void **state)
 {
     (void)state;
-    begin();
-    push(GET("/small") "GET /sm");
-    mem_push_end(rig.m);
-    run();
-    expect_last(0, 0, END_CLIENT);
-    end(1, 1, END_CLIENT, 0);
+    static const char *const heads[] = {"G", "GET", "GET ", "GET /sm"};
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        begin();
+        push(GET("/small"));
+        run();
+        push(heads[i]);
+        mem_push_end(rig.m);
+        run();
+        expect_last(0, 0, END_CLIENT);
+        assert_int_equal(rig.had_method, i == 3);
+        end(1, 1, END_CLIENT, 0);
+    }
 
     begin(); /* empty lines are no request */
     push(GET("/small") "\r\n\r\n");
