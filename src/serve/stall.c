@@ -20,10 +20,18 @@
 #define STOPPED  NS_PER_S        /* so late is no thread that only waits for a CPU */
 #define QUIET    (10 * NS_PER_S) /* after a message, per core */
 
+/* What a thread has done so far, and does. */
+struct progress {
+    char state;       /* as in proc(5): R for running; '?' if it cannot be told */
+    uint64_t used;    /* ns that it had a CPU */
+    uint64_t blocked; /* times that it gave up its CPU to wait */
+};
+
 struct stall_seen {
-    uint64_t turn, since; /* the turn that was running, and when that was first seen */
-    uint64_t used;        /* CPU time of its thread at `since` */
-    uint64_t said_at;     /* of the last message; 0: none */
+    uint64_t turn, since;   /* the turn that was running, and when that was first seen */
+    uint64_t busy_at;       /* when it was first seen to run; 0: not yet */
+    struct progress before; /* of its thread, at that time */
+    uint64_t said_at;       /* of the last message; 0: none */
     bool counted;
 };
 
@@ -106,19 +114,27 @@ static void describe_blocked(int tid, char *out, size_t size)
         snprintf(out, size, "it is blocked in system call %ld", call);
 }
 
-/* CPU time of the thread in ns; 0 if it has ended. */
-static uint64_t cpu_time_of(int tid)
+static struct progress progress_of(int tid)
 {
-    struct timespec ts;
-    clockid_t clock = (clockid_t)(~(unsigned)tid << 3 | 6); /* clock_getres(2), NOTES */
-    if (clock_gettime(clock, &ts) < 0) return 0;
-    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+    static const char key[] = "voluntary_ctxt_switches:";
+    struct progress p = {.state = state_of(tid)};
+    char path[64], line[128];
+    if (read_line(tid, "schedstat", line, sizeof line)) sscanf(line, "%" SCNu64, &p.used);
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, key, sizeof key - 1) == 0)
+            p.blocked = strtoull(line + sizeof key, NULL, 10);
+    if (f) fclose(f);
+    return p;
 }
 
-/* Where it has run for less than half of the time, that is no fault of its handler. */
-static void describe_running(uint64_t used, uint64_t ns, char *out, size_t size)
+/* One that has not blocked since `before`, `ns` ago, was kept from running for the rest. */
+static void describe_running(const struct progress *before, const struct progress *now, uint64_t ns,
+                             char *out, size_t size)
 {
-    if (used < ns / 2)
+    uint64_t used = now->used - before->used;
+    if (before->state == 'R' && before->blocked == now->blocked && used < ns / 2)
         snprintf(out, size,
                  "it computes, with a CPU for %" PRIu64 " %% of that time: other programs or a CPU "
                  "quota kept it from one",
@@ -135,21 +151,22 @@ static void describe(int tid, char state, char *out, size_t size)
         describe_blocked(tid, out, size);
 }
 
-static void tell(const struct core *c, uint64_t used, uint64_t ns)
+static void tell(const struct core *c, const struct stall_seen *seen, uint64_t now)
 {
     const struct route *route = atomic_load(&c->http.fibers.label);
     slice pattern = route ? request_pattern_of(c->router, route) : slice_str("(no route)");
     int tid = atomic_load(&c->loop.tid);
-    char state = state_of(tid), what[160];
+    const struct progress p = progress_of(tid);
+    char what[160];
     bool one = c->loop.config.one_connection; /* whose thread holds up nobody else */
-    if (state == 'R')
-        describe_running(used, ns, what, sizeof what);
+    if (p.state == 'R')
+        describe_running(&seen->before, &p, now - seen->busy_at, what, sizeof what);
     else
-        describe(tid, state, what, sizeof what);
+        describe(tid, p.state, what, sizeof what);
     log_line("%.*s: its handler has %s %u for %.2f s, %s: %s", (int)pattern.len, pattern.ptr,
-             one ? "run on thread" : "held core", c->index, (double)ns / NS_PER_S,
+             one ? "run on thread" : "held core", c->index, (double)(now - seen->since) / NS_PER_S,
              one ? "without a wait" : "while other requests wait", what);
-    if (state == 'R') backtrace_of_thread(tid); /* a signal would end what it is blocked in */
+    if (p.state == 'R') backtrace_of_thread(tid); /* a signal would end what it is blocked in */
 }
 
 /* ---- watching ---- */
@@ -164,15 +181,21 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
     if (!tid || !seen->since || turn != seen->turn || counter_get(&stats->woken) != turn) {
         seen->turn = turn;
         seen->since = now;
-        seen->used = tid ? cpu_time_of(tid) : 0;
+        seen->busy_at = 0;
         seen->counted = false;
-    } else if (!seen->counted && now - seen->since >= w->limit) {
-        seen->counted = true;
-        counter_add(&c->stalls, 1);
-        if (seen->said_at && now - seen->said_at < QUIET) return;
-        seen->said_at = now;
-        tell(c, cpu_time_of(tid) - seen->used, now - seen->since);
+        return;
     }
+    if (seen->counted) return;
+    if (!seen->busy_at) {
+        seen->busy_at = now;
+        seen->before = progress_of(tid);
+    }
+    if (now - seen->since < w->limit) return;
+    seen->counted = true;
+    counter_add(&c->stalls, 1);
+    if (seen->said_at && now - seen->said_at < QUIET) return;
+    seen->said_at = now;
+    tell(c, seen, now);
 }
 
 /* ns; when to look again. */

@@ -155,6 +155,13 @@ static void spins(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "spun");
 }
 
+static void rests_and_spins(torc_req *rq, void *arg)
+{
+    const struct timespec rest = {.tv_nsec = 400000000};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
+    spins(rq, arg);
+}
+
 static void blocks(torc_req *rq, void *arg)
 {
     const struct timespec second = {.tv_sec = 1};
@@ -183,6 +190,7 @@ int main(int argc, char **argv)
                   {"/late-stream", late_in_a_stream},
                   {"/late-group", late_group},
                   {"/spins", spins},
+                  {"/rests-and-spins", rests_and_spins},
                   {"/blocks", blocks}};
     torc_server *s = torc_server_new("asking 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
