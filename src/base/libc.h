@@ -18,6 +18,7 @@
 
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 8 /* Linux 4.14; this and preadv2 are not in musl 1.2.3 */
+#define PWRITEV2_IS_INLINE
 static inline ssize_t pwritev2(int fd, const struct iovec *v, int n, off_t offset, int flags)
 {
     /* The kernel takes the offset in two words, of which it ignores the second on 64-bit machines.

@@ -41,8 +41,8 @@ int access_file_check(const char *path)
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return -EISDIR;
     if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0) return 0;
     if (errno != ENOENT || !n) return -errno;
-    return lstat(path, &st) == 0 ? 0
-                                 : check_directory(path); /* a link may lead where one is made */
+    if (lstat(path, &st) == 0) return 0; /* a link to where one may be made */
+    return check_directory(path);
 }
 
 bool access_file_regular(int fd)

@@ -42,6 +42,7 @@ static void look(void)
 {
     size_t unused = mallinfo2().fordblks, size = size_of_process();
     if (unused < least_unused) least_unused = unused;
+    if (size == 0) size = least_size; /* it cannot be told */
     if (size < least_size) least_size = size;
     if (unused < WORTH || (unused - least_unused < WORTH && size - least_size < WORTH)) return;
     malloc_trim(0);
