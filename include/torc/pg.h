@@ -22,7 +22,7 @@
  * Queries of statements that are known to be fast (under 5 ms the last time, on that connection)
  * share a connection where none is idle: they are sent without waiting for each other's answers,
  * which halves the CPU time of each. Any other has a connection of its own, and so have CALL and
- * DO. What a cancel request of another query has hit there is sent once more.
+ * DO. A query that is hit by the cancel request of another is sent once more.
  *
  * A connection is given back without a transaction (one that is left open is rolled back), but with
  * whatever else a query has set in its session (SET, LISTEN, temporary tables, advisory locks). */

@@ -18,9 +18,9 @@ static bool is_regular(int fd)
 }
 
 /* A full pipe must not block a core. RWF_NOWAIT needs support by the file; where that is missing,
- * poll first. Pipes have it: if poll is refused, what is left had better be written. A file gives
- * EAGAIN where it would wait for the disk, as XFS does for the time of its change: it takes the
- * line all the same. */
+ * poll first. Pipes have it: if poll is refused, what is left had better be written. A file that
+ * would wait for the disk gives EAGAIN, too: XFS does whenever the time of the last change has to
+ * be updated. Files get the line all the same. */
 static bool write_now(const char *line, size_t len)
 {
     struct iovec v = {(void *)(uintptr_t)line, len};

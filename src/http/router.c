@@ -89,8 +89,7 @@ bool router_find(const struct router *r, enum http_method m, slice path, struct 
     if (find(&r->root, m, slice_skip(path, 1), out)) return true;
     if (m == HTTP_OPTIONS ? out->allow : out->allow & KNOWN) return true;
     if (!r->fallback.fn) return false;
-    /* All of the path is as a parameter, which is checked, but has no name that one could ask for.
-     */
+    /* The path is checked as parameters are: as one whose name nobody can ask for. */
     out->route = &r->fallback;
     out->n = 1;
     out->param[0].name = SLICE("\0");

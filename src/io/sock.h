@@ -54,9 +54,9 @@ bool sock_peer(int fd, struct sock_addr *out);
  * accept completes with -EAGAIN on older kernels. */
 int sock_listen(struct sock_addr *addr, int backlog, bool blocking);
 
-/* Prepares a listening socket that another process has opened. It becomes non-blocking, for those
- * who have it, too: one of them may be woken for a connection that another takes. 0 or negative
- * errno. */
+/* Prepares a listening socket that another process has opened, and may still have. It becomes
+ * non-blocking for all of them: one may be woken for a connection that another then takes. 0 or
+ * negative errno. */
 int sock_adopt(int fd);
 
 /* How the kernel finds out that a peer has vanished. ns; of `idle` and `interval` whole seconds. */

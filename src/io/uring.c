@@ -282,7 +282,7 @@ static void uring_watch(struct io *io, struct io_sock *s)
     uring_push(uring_of(io), &s->recv);
 }
 
-/* What the ring is refused is done here. */
+/* Does here what the ring may not do. */
 static bool call_at_once(struct io *io, const struct io_call *c)
 {
     return (c->op.kind == IO_OPEN && io->config.walk) ||

@@ -24,10 +24,10 @@ void uring_prepare_accept(const struct uring *u, struct io_uring_sqe *sqe,
         io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
-/* A listener that was given is non-blocking, as others that have it need it. Where older kernels'
- * accept ends with -EAGAIN then, it waits by a poll, of those that poll the kernel wakes one. This
- * one was woken, so it has to look, also if it is cancelled meanwhile: for one connection, and
- * without waiting. */
+/* A listener that was given is non-blocking, because other processes may have it. Older kernels end
+ * an accept with -EAGAIN there, so a poll waits in its place. The kernel wakes one of those that
+ * poll. So who was woken accepts once, without waiting, even if it has been cancelled meanwhile:
+ * nobody else would. */
 static void polled(struct uring *u, struct io_op *op, int res)
 {
     op->engine_bits &= (uint8_t)~POLLING;

@@ -153,7 +153,7 @@ static int try_features(struct probe *p, struct io_uring *ring)
 }
 
 /* What no flag reports and no ring is refused for, but came together with an opcode. Without
- * IORING_FEAT_CQE_SKIP, what is cancelled would stay: the kernel refuses the flag of the cancel. */
+ * IORING_FEAT_CQE_SKIP no operation could be cancelled: the kernel refuses the cancel's flag. */
 static int look_at_opcodes(struct probe *p, const struct io_uring *ring,
                            const struct io_uring_probe *ops)
 {

@@ -139,8 +139,8 @@ static struct acceptor *owner_of(struct acceptor *a)
     return a->owner ? a->owner : a;
 }
 
-/* Of a Unix socket the kernel tells only whether somebody waits. At most its queue may be full, and
- * from now on it takes one at a time beyond those. */
+/* How many wait at a Unix socket only sock_diag(7) tells. At most its queue is full; from now on it
+ * takes one at a time beyond those. */
 static uint32_t count_queued(const struct acceptor *a, int listener)
 {
     if (!sock_is_local(listener)) return sock_queued(listener);

@@ -164,8 +164,8 @@ static int open_pool(struct torc_server *s)
     if (!o->private_descriptors) return 0;
     uint32_t n = offload_start_all(s->pool);
     if (n < options_work_threads(o))
-        log_line("%u threads of --work-threads %u have started; with --private-descriptors no more "
-                 "can later",
+        log_line("started %u of %u work threads (--work-threads); with --private-descriptors the "
+                 "others cannot start later",
                  n, options_work_threads(o));
     return 0;
 }

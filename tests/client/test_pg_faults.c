@@ -38,10 +38,10 @@ static void test_a_client_that_leaves_cancels_its_query(void **state)
     server_stop(&rig);
 }
 
-/* What waits behind it on the same connection must not be hit, or is asked again. */
+/* What waits after it on the same connection must not be hit, or is asked again. */
 static void test_others_survive_a_cancel(void **state)
 {
-    struct client slow, behind[8];
+    struct client slow, after[8];
     (void)state;
     pg_set("PG_CONNECTIONS", "1");
     server_start(&rig);
@@ -50,9 +50,9 @@ static void test_others_survive_a_cancel(void **state)
         pg_ask(&slow, sleep_path(""));
         pg_await_counter("queries", before + 1);
         for (int i = 0; i < 8; i++)
-            pg_ask(&behind[i], pg_path("/query?sql=", "SELECT 7 FROM pg_sleep(0.001)", ""));
+            pg_ask(&after[i], pg_path("/query?sql=", "SELECT 7 FROM pg_sleep(0.001)", ""));
         client_reset(&slow);
-        for (int i = 0; i < 8; i++) assert_string_equal(pg_answer(&behind[i], 200), "7");
+        for (int i = 0; i < 8; i++) assert_string_equal(pg_answer(&after[i], 200), "7");
     }
     assert_int_equal(pg_counter("connects"), 1);
     server_stop(&rig);
@@ -89,10 +89,10 @@ static long counter_of(const struct server *s, const char *name)
     return value;
 }
 
-/* Until it has been sent behind others, and so many have been. While a cancel request is under way
- * it would wait instead: then it is asked anew. */
-static void ask_behind(struct client *c, const struct server *s, const char *sql, const char *p,
-                       long n)
+/* Asks until the query has been sent after others on their connection, and so many have been. While
+ * a cancel request is under way it would wait instead: then it is asked again. */
+static void ask_after(struct client *c, const struct server *s, const char *sql, const char *p,
+                      long n)
 {
     ask_one(c, s, sql, p);
     for (int i = 0; counter_of(s, "\"queries\":") < n; i++) {
@@ -110,7 +110,7 @@ static void ask_behind(struct client *c, const struct server *s, const char *sql
 static void test_a_cancel_long_over_repeats_nothing(void **state)
 {
     static const char sleeps[] = "SELECT pg_sleep($1::float8)";
-    struct client lock, left, behind, last;
+    struct client lock, left, after, last;
     struct server tested;
     (void)state;
     server_start(&rig);
@@ -124,13 +124,13 @@ static void test_a_cancel_long_over_repeats_nothing(void **state)
     pg_ask(&lock, pg_path("/transaction?sql=", "SELECT pg_advisory_xact_lock(7)",
                           "&again=SELECT%20pg_sleep(61)&end=rollback"));
     pg_await_running("pg_sleep(61)", 1);
-    ask_behind(&left, &tested, sleeps, "61", 4);
-    ask_behind(&behind, &tested, LOCKS, "7", 5);
+    ask_after(&left, &tested, sleeps, "61", 4);
+    ask_after(&after, &tested, LOCKS, "7", 5);
     client_reset(&left);
     pg_await_running("advisory_xact_lock($1", 1);
-    ask_behind(&last, &tested, RUNS, "61", 6);
+    ask_after(&last, &tested, RUNS, "61", 6);
     client_reset(&lock);
-    assert_string_equal(pg_answer(&behind, 200), "");
+    assert_string_equal(pg_answer(&after, 200), "");
     pg_await_running("nextval", 1);
     assert_string_equal(
         pg_query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query "
@@ -168,10 +168,10 @@ static void test_no_procedure_is_repeated(void **state)
     server_stop(&rig);
 }
 
-/* So that no cancel request of another can hit it, it is never behind one. */
+/* No cancel request of another query can hit it: it never shares a connection. */
 static void test_a_procedure_shares_no_connection(void **state)
 {
-    struct client lock, behind, call;
+    struct client lock, after, call;
     struct server tested;
     (void)state;
     server_start(&rig);
@@ -184,7 +184,7 @@ static void test_a_procedure_shares_no_connection(void **state)
     pg_ask(&lock, pg_path("/transaction?sql=", "SELECT pg_advisory_xact_lock(7)",
                           "&again=SELECT%20pg_sleep(61)&end=rollback"));
     pg_await_running("pg_sleep(61)", 1);
-    ask_behind(&behind, &tested, LOCKS, "7", 3);
+    ask_after(&after, &tested, LOCKS, "7", 3);
     client_open(&call, &tested);
     client_ask(&call, "GET", "/query?sql=CALL%20run()", "");
     for (int i = 0; counter_of(&tested, "\"waiting\":") == 0; i++) {
@@ -192,7 +192,7 @@ static void test_a_procedure_shares_no_connection(void **state)
         sleep_ms(20);
     }
     client_reset(&lock);
-    pg_answer(&behind, 200);
+    pg_answer(&after, 200);
     pg_answer(&call, 200);
     pg_query("DROP PROCEDURE run");
     server_stop(&tested);

@@ -240,7 +240,7 @@ static void of_a_listener_that_does_not_block(void **state)
         unsigned n = 0, ends = 0;
         assert_int_equal(nonblock_set(r->listener, true), 0);
         r->accept.single = single;
-        /* While nothing is queued, with many queued, and one by one. */
+        /* Cancelled after two turns, after one, and with a connection in the queue. */
         for (int i = 0; i < 3; i++) {
             io_accept_start(&r->io, &r->accept);
             if (i != 1) rig_poll(r);

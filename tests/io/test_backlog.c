@@ -260,7 +260,7 @@ static void polls_of_descriptors_that_are_closed(void **state)
     }
 }
 
-/* Nor is one left behind of a poll that is cancelled before. */
+/* Nor does a poll that is cancelled before leave one open. */
 static void cancelled_polls_of_descriptors_that_are_closed(void **state)
 {
     struct rig *r = *state;
