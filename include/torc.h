@@ -1088,7 +1088,8 @@ TORC_API int torc_group_join(torc_group *g);
  * with epoll, jobs of torc_work that keep all of these busy delay it. */
 
 /* WAITS. Opens a regular file for reading. On success *file is set. 0; -EISDIR for a directory,
- * -EACCES for any other non-regular file, -ENOMEM, or the errors of openat2(2). */
+ * -ENXIO for a socket, -EACCES for any other non-regular file, -ENOMEM, or the errors of
+ * openat2(2). */
 TORC_API int torc_file_open(torc_req *rq, const char *path, torc_file **file);
 
 /* WAITS. Opens a regular file for reading and writing, and creates it if it is missing, with the
@@ -1234,10 +1235,10 @@ typedef enum torc_metric_kind { TORC_COUNTER, TORC_GAUGE } torc_metric_kind;
  * without a function, -EBUSY once the server has started, -ENOMEM. */
 TORC_API int torc_metrics_add(torc_server *s, torc_metrics_fn *fn, void *arg);
 
-/* One number. `name` is that of Prometheus: letters, digits and _, no digit first; that of a
- * counter ends in _total, and times are seconds. It must not begin with torc_. `help` is a line of
- * text. Both are read at once. 0; -EINVAL for any other name, -EEXIST if this request has given it
- * already, -ENOMEM: then the number is left out. */
+/* One number. `name` is that of Prometheus: letters, digits and _, no digit first, and not torc_ at
+ * the beginning. By convention that of a counter ends in _total, and times are seconds. `help` is a
+ * line of text. Both are read at once. 0; -EINVAL for any other name, -EEXIST if this request has
+ * given it already, -ENOMEM: then the number is left out. */
 TORC_API int torc_metric(torc_metrics *out, torc_metric_kind kind, const char *name,
                          const char *help, double value);
 

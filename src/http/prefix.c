@@ -24,14 +24,17 @@ static bool skip_dot(slice path, size_t *i)
 const char *prefix_fault(slice text)
 {
     if (text.len == 0 || text.ptr[0] != '/') return "a prefix begins with '/'";
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i], before = i ? text.ptr[i - 1] : 0;
+    char before = 0; /* decoded */
+    for (size_t i = 0; i < text.len;) {
+        char c = text.ptr[i];
         if (c <= ' ' || c > '~' || c == '?' || c == '#')
             return "a prefix contains a character that is not allowed in a path";
-        if (before == '/' && (c == ':' || c == '*')) return "a prefix has no parameters";
-        if (before == '/' && c == '/') return "a segment is empty";
-        if (before == '/' && skip_dot(text, &(size_t){i})) return "a segment is \".\"";
         if (c == '%' && percent_byte(text, i) < 0) return "an escape is malformed";
+        if (before == '/' && (c == ':' || c == '*')) return "a prefix has no parameters";
+        if (before == '/' && skip_dot(text, &(size_t){i})) return "a segment is \".\"";
+        c = next_byte(text, &i);
+        if (before == '/' && c == '/') return "a segment is empty";
+        before = c;
     }
     return path_check(text) == PATH_FINE ? NULL : "no path has such a segment";
 }
