@@ -23,6 +23,7 @@ struct measures {
     struct ticks_origin since;
     struct io *io;         /* the admin core's; NULL before the first reading */
     struct measured *told; /* by core: the last reading; NULL before the first */
+    uint64_t read_at;      /* ns; its time */
     struct wheel_timer look;
     uint64_t until;   /* ns; looks until then */
     uint32_t running; /* the most cores that were seen to run request code at once */
@@ -33,9 +34,9 @@ void measures_begin(struct measures *m, const struct core *cores, uint32_t n_cor
                     bool holds_thread, uint64_t started_at);
 void measures_end(struct measures *m);
 
-/* The sums of all cores now, from any thread. Between two of these, those of `on_core` may be
- * corrected downwards. */
-struct measured measures_now(const struct measures *m);
+/* The sums of all cores now, and the time since the start; ns. From any thread. Between two of
+ * these, those of `on_core` may be corrected downwards. */
+struct measured measures_now(const struct measures *m, uint64_t *wall);
 
 /* Somebody asks: reads all cores. `io` is the admin core's. 0, or -ENOMEM. */
 int measures_read(struct measures *m, struct io *io);

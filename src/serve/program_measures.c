@@ -13,9 +13,10 @@ int torc_server_measures(const torc_server *s, torc_measures *out)
 {
     int phase = s->phase;
     if (phase < SERVER_TESTED || phase > SERVER_DRAINING) return -ESHUTDOWN;
-    struct measured sum = measures_now(&s->measures);
+    uint64_t wall;
+    struct measured sum = measures_now(&s->measures, &wall);
     *out = (torc_measures){
-        .wall = seconds(clock_ns() - s->started_at),
+        .wall = seconds(wall),
         .lifetime = seconds(sum.lifetime),
         .on_core = seconds(sum.on_core),
         .held = seconds(sum.held),
