@@ -72,6 +72,19 @@ static int fail_long(struct option_set *s, const struct option *o, const char *t
                        strlen(text) - strlen("unix:"));
 }
 
+int options_fail_address(struct option_set *s, const struct option *o, const char *text)
+{
+    struct sock_addr addr;
+    char numbered[SOCK_ADDR_TEXT];
+    const char *zone = strchr(text, '%'), *end = zone ? strchr(zone, ']') : NULL;
+    if (!end || end == zone + 1) return option_not_valid(s, o, text);
+    /* It is the name that is wrong where a number is right. */
+    snprintf(numbered, sizeof numbered, "%.*s%%1%s", (int)(zone - text), text, end);
+    if (!sock_addr_parse(numbered, &addr)) return option_not_valid(s, o, text);
+    return option_fail(s, "%s%s %.80s: there is no network interface %.*s", option_dashes(s),
+                       o->name, text, (int)(end - zone - 1), zone + 1);
+}
+
 int options_add_listen(struct option_set *s, const struct option *o, const char *text)
 {
     struct sock_addr addr;
@@ -83,7 +96,7 @@ int options_add_listen(struct option_set *s, const struct option *o, const char 
     if (!kept) return option_no_memory(s);
     int err = local_parse(kept, &addr);
     if (err == -ENAMETOOLONG) return fail_long(s, o, text);
-    if (err < 0 && !sock_addr_parse(text, &addr)) return option_not_valid(s, o, text);
+    if (err < 0 && !sock_addr_parse(text, &addr)) return options_fail_address(s, o, text);
     return add_address(s, o, &addr, -1);
 }
 

@@ -41,7 +41,7 @@ static int set_cores(struct option_set *s, const struct option *o, const char *t
 static int set_admin(struct option_set *s, const struct option *o, const char *text)
 {
     struct options *to = options_get(s);
-    if (!sock_addr_parse(text, &to->admin)) return option_not_valid(s, o, text);
+    if (!sock_addr_parse(text, &to->admin)) return options_fail_address(s, o, text);
     to->has_admin = true;
     return 0;
 }

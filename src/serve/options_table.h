@@ -65,6 +65,9 @@ static inline struct options *options_get(struct option_set *s)
 /* How many of so many descriptors may be connections. */
 uint64_t options_descriptors_for_sockets(uint64_t limit);
 
+/* Fails for an address that is not valid; names the interface of one that is, but for it. */
+int options_fail_address(struct option_set *s, const struct option *o, const char *text);
+
 /* For struct option.then: options_listen.c. */
 int options_add_listen(struct option_set *s, const struct option *o, const char *text);
 int options_set_socket_mode(struct option_set *s, const struct option *o, const char *text);

@@ -583,6 +583,14 @@ static void wrong_values_are_explained(void **state)
         "--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N "
         "or systemd, not \"8080\"",
         "--listen", "8080");
+    WRONG("--listen [fe80::1%nosuch]:80: there is no network interface nosuch", "--listen",
+          "[fe80::1%nosuch]:80");
+    WRONG("--admin [fe80::1%nosuch]:80: there is no network interface nosuch", "--admin",
+          "[fe80::1%nosuch]:80");
+    WRONG(
+        "--listen takes ADDR:PORT, such as 127.0.0.1:8080, [::1]:8080 or *:80; or unix:PATH, fd:N "
+        "or systemd, not \"[fe80::1%nosuch]\"",
+        "--listen", "[fe80::1%nosuch]");
     WRONG("--access-log-format takes combined or json, not \"jsonl\"", "--access-log-format=jsonl");
     WRONG("--max-connections takes a number from 0 to 1000000, not \"1000001\"",
           "--max-connections=1000001");
