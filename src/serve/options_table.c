@@ -398,8 +398,8 @@ static const struct option table[] = {
     {"config", "FILE", "read options from this file; the command line takes precedence", NULL,
      GROUP_OTHER, OPTION_TEXT, AT(config), .what = "a file name", .command = true},
     {"check", NULL,
-     "check the options, their files and the kernel, tell what a reload would change in a server "
-     "at --admin, then exit",
+     "check the options, directories, access log and kernel, tell what a reload would change in a "
+     "server at --admin, then exit",
      "no", GROUP_OTHER, OPTION_FLAG, AT(check), .command = true},
     {"json", NULL, "print the result of --check as JSON", "no", GROUP_OTHER, OPTION_FLAG, AT(json),
      .command = true},
