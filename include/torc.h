@@ -189,9 +189,9 @@ TORC_API int torc_fallback(torc_server *s, torc_handler *handler, void *arg);
  * torc_next for what it stands in front of; what was added first is outermost. It also runs around
  * what torc answers by itself: 404, 405, the 204 of OPTIONS, 413, 501 and every other status for a
  * request that no handler sees, 400, 408 and 431 for a malformed or late head included. Of such a
- * head there may be no method, path or fields; an absent path is below "/" only. It does not run
- * for what torc sheds or limits (429, and 503 where it has too much to do), nor for a function of
- * torc_every.
+ * head, and of one whose method nobody knows, there may be no method, path or fields; an absent
+ * path is below "/" only. It does not run for what torc sheds or limits (429, and 503 where it has
+ * too much to do), nor for a function of torc_every.
  *
  * "/admin" has "/admin" itself and what is below it, in any spelling: "/%61dmin", "/./admin" and
  * "/admin//x", too, for a handler of "*rest" may take them for the same. "/" has every path. A
@@ -806,8 +806,9 @@ TORC_API char *torc_cstr(torc_req *rq, torc_slice s);
  * waits: a handler that works in pieces may torc_sleep(rq, 0) between them. */
 
 /* Whether the client has gone: true once the request is cancelled, for whatever reason, or the
- * client has ended its stream, perhaps behind bytes that nobody has read. The end of the stream
- * alone cancels nothing, as a client may shut down its sending side and still read the response
+ * client has ended its stream, perhaps after bytes that nobody has read: some 100 KB of them, as
+ * the end stays with the client's kernel while these fill the sockets. The end of the stream alone
+ * cancels nothing, as a client may shut down its sending side and still read the response
  * (RFC 9112, 9.6); a handler with costly or endless work may return without one. */
 TORC_API bool torc_client_gone(const torc_req *rq);
 
