@@ -199,8 +199,7 @@ COLD static void refuse(struct h1_exchange *x, int status)
     if (!refuse_on_fiber(x, status)) h1_respond_error(x, status);
 }
 
-/* Responds to a head that could not be parsed; nothing after it can be trusted. With 501 the
- * request line was understood, so that its path counts. */
+/* Responds to a head that could not be parsed; nothing after it can be trusted. */
 void h1_reject_head(struct h1_exchange *x, int status)
 {
     struct torc_req *rq = &x->rq;

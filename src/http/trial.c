@@ -237,8 +237,11 @@ static int accept_head(struct trial *d, slice head)
     h1_parser_init(&p, &rq->head, &rq->arena, rq->inline_text, sizeof rq->inline_text);
     h1_parse_head(&p, limits, head);
     int status = p.state == PARSE_ERROR ? p.status : p.state == PARSE_HEAD ? 400 : 0;
-    request_reject_head(rq, status);
-    if (status) return status;
+    if (status) {
+        request_reject_head(rq, status);
+        return status;
+    }
+    request_forget(rq);
     return rq->head.n_fields > limits->fields ? 431 : request_accept(rq);
 }
 

@@ -241,9 +241,7 @@ static const struct option table[] = {
     {"warmup", "TIME",
      "send requests for this long before the measurement; only their errors count", "0", GROUP_LOAD,
      OPTION_DURATION, AT(warmup), TIME(0)},
-    {"ramp", "TIME",
-     "open the connections over this time; what is sent meanwhile does not count, nor as one of "
-     "--requests",
+    {"ramp", "TIME", "open the connections over this time; requests sent meanwhile do not count",
      "0", GROUP_LOAD, OPTION_DURATION, AT(ramp), TIME(0)},
     {"rate", "N",
      "open loop: requests a second in total, whether or not earlier ones are answered; latency "
