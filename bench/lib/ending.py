@@ -40,18 +40,38 @@ def _ended(number: int, _: FrameType | None) -> None:
 def held() -> Iterator[None]:
     """A signal that asks to end does so after what is done inside. A mask would not do: a thread of a
     library may take the signal, and what is raised in Python's own calls around a fork is dropped."""
-    global _holding, _asked
+    global _holding
     if threading.current_thread() is not threading.main_thread():  # the others are told of no signal
         yield
         return
-    _holding += 1
+    before, _holding = _holding, _holding + 1
     try:
         yield
     finally:
-        _holding -= 1
-        if not _holding and _asked is not None:
-            number, _asked = _asked, None
-            raise Ended(number)
+        _holding = before
+        _obey()
+
+
+@contextlib.contextmanager
+def obeying() -> Iterator[None]:
+    """Within held(): a signal that asks to end does so at once inside."""
+    global _holding
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, _holding = _holding, 0
+    try:
+        _obey()
+        yield
+    finally:
+        _holding = before
+
+
+def _obey() -> None:
+    global _asked
+    if not _holding and _asked is not None:
+        number, _asked = _asked, None
+        raise Ended(number)
 
 
 def expect() -> None:

@@ -100,8 +100,8 @@ def run(options: argparse.Namespace) -> int:
     server_cpus, cpus, shared = env.divide_cpus(sorted(os.sched_getaffinity(0)), 1)
     if shared:
         print(f"note: {shared}")
-    with alone.Lock() as lock:
-        place = Place(options.build, lock.scratch, lock.scratch / "www", (), {})
+    with alone.lock() as scratch:
+        place = Place(options.build, scratch, scratch / "www", (), {})
         write_static(place.www)
         server = known()["io_uring"].start(place, variant("io_uring"), server_cpus)
         with server.child:

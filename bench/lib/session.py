@@ -61,7 +61,7 @@ class Session:
 
     def __enter__(self) -> Session:
         with contextlib.ExitStack() as stack:
-            scratch = stack.enter_context(alone.Lock()).scratch
+            scratch = stack.enter_context(alone.lock())
             stack.callback(self.record.drop_empty)
             build = self.options.build.resolve()
             self.place = Place(build, scratch, scratch / "www", self.options.server_args, self.run.commands)

@@ -1,6 +1,7 @@
 """One run measures at a time."""
 
 import os
+import pkgutil
 import signal
 import subprocess
 import tempfile
@@ -43,14 +44,14 @@ class Alone(Runs):
         with mock.patch.object(tempfile, "tempdir", str(self.scratch)):
             path = self.scratch / alone.NAME
             path.write_text("1 and more\n")
-            with alone.Lock():
+            with alone.lock():
                 self.assertEqual(path.read_text(), f"{os.getpid()}\n")
                 with self.assertRaisesRegex(SubjectError, f"pid {os.getpid()}"):
-                    alone.Lock()
+                    self.enter()
             self.assertFalse(path.exists())
             path.symlink_to(self.json)
             with self.assertRaisesRegex(SubjectError, "set TMPDIR"):
-                alone.Lock()
+                self.enter()
             self.assertFalse(self.json.exists())
 
     def test_scratch_directories_that_nobody_holds_go(self):
@@ -60,25 +61,46 @@ class Alone(Runs):
                 (self.scratch / name).mkdir()
             (self.scratch / kept[2]).symlink_to(self.scratch / kept[0])
             (self.scratch / kept[3]).touch()
-            with alone.Lock() as mine:
+            with alone.lock() as mine:
                 self.assertFalse((self.scratch / "torc-bench-1-left").exists())
                 with self.assertRaises(alone.Busy):
-                    alone.Lock()
-                self.assertTrue(mine.scratch.is_dir())
-            self.assertFalse(mine.scratch.exists())
+                    self.enter()
+                self.assertTrue(mine.is_dir())
+            self.assertFalse(mine.exists())
             self.assertTrue(all((self.scratch / name).exists() for name in kept))
 
-    def test_a_second_signal_leaves_nothing(self):
+    def enter(self):
+        with alone.lock():
+            pass
+
+    def test_a_signal_at_any_step_leaves_nothing(self):
+        """As its directory is made, while it is held, and as all goes: the first or a second one."""
         before = {number: signal.getsignal(number) for number in ending.ENDING_SIGNALS}
         self.addCleanup(lambda: [signal.signal(number, what) for number, what in before.items()])
         ending.expect()
+        for name in ("mkdtemp", "TemporaryDirectory.cleanup"):
+            with self.subTest(name), mock.patch.object(tempfile, "tempdir", str(self.scratch)):
+                with signals_after(name), self.assertRaises(ending.Ended):
+                    self.enter()
+                self.assertEqual(list(self.scratch.glob("torc-bench*")), [])
         with mock.patch.object(tempfile, "tempdir", str(self.scratch)):
-            lock = alone.Lock()
-            remove = lock._directory.cleanup
-            lock._directory.cleanup = lambda: (signal.raise_signal(signal.SIGINT), remove())
-            with self.assertRaises(ending.Ended), lock:
-                pass
+            with signals_after("TemporaryDirectory.cleanup"), self.assertRaises(ending.Ended), alone.lock():
+                signal.raise_signal(signal.SIGTERM)
+                self.fail("the signal waits")
         self.assertEqual(list(self.scratch.glob("torc-bench*")), [])
+
+
+def signals_after(name):
+    """A signal comes as soon as that function of tempfile has done its work."""
+    whole = f"tempfile.{name}"
+    real = pkgutil.resolve_name(whole)
+
+    def wrapper(*arguments, **named):
+        done = real(*arguments, **named)
+        signal.raise_signal(signal.SIGINT)
+        return done
+
+    return mock.patch(whole, wrapper)
 
 
 if __name__ == "__main__":

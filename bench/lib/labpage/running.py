@@ -142,8 +142,8 @@ def run(link: Link, build: Path, visitor: str | None = None) -> int:
     proc.LIBC.prctl(proc.PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if why := link.claim.needs():
         raise SubjectError(f"{link.claim.name}: {why}")
-    with alone.Lock() as lock:
-        place = Place(build.resolve(), lock.scratch, lock.scratch / "www", (), {})
+    with alone.lock() as scratch:
+        place = Place(build.resolve(), scratch, scratch / "www", (), {})
         write_static(place.www)
         affinity = sorted(os.sched_getaffinity(0))
         stage = Watched(place, link, affinity, visitor)
