@@ -1246,7 +1246,10 @@ TORC_API int torc_metric(torc_metrics *out, torc_metric_kind kind, const char *n
 /* What the requests of a server have done, summed over its cores; those of the admin side are left
  * out. Times are seconds. Over a stretch of time, between two readings, the concurrency of requests
  * is the change of `lifetime` by that of `wall`, their parallelism that of `on_core` by that of
- * `wall`, and their asynchrony 1 less that of `held` by that of `lifetime`. */
+ * `wall`, and their asynchrony 1 less that of `held` by that of `lifetime`. A request that a core
+ * has not read yet, for it computes, counts once it is read, and then from its arrival: over a
+ * stretch that is not much longer than such a turn, the concurrency may come out larger than it
+ * was. */
 typedef struct torc_measures {
     double wall;        /* since the server was started */
     double lifetime;    /* from arrival to end; of requests in progress, until now */

@@ -70,8 +70,11 @@ def between(pairs: Sequence[Sequence[Reading]]) -> dict[str, float]:
     if wall <= 0 or lifetime <= 0:
         return {}
     last = pairs[-1][1]
+    # What a busy core has not read yet counts from its arrival as soon as it is read: of a short window the mean
+    # may come out larger than it can have been.
+    mean = min(lifetime / wall, last["concurrency_peak"])
     return {
-        "concurrency": round(lifetime / wall, 4),
+        "concurrency": round(mean, 4),
         "concurrency_peak": int(last["concurrency_peak"]),
         "parallelism": round(code / wall, 4),
         "parallelism_peak": int(last["parallelism_peak"]),

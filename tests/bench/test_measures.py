@@ -23,7 +23,7 @@ def window(*readings):
 class Measures(unittest.TestCase):
     def test_one_window(self):
         # One client on one core: 10 ms of computing, 10 ms of waiting, 100 times.
-        found = measures.of([window(reading(5, 3, 3, 3), reading(7, 5, 4, 4, (1, 1)))])
+        found = measures.of([window(reading(5, 3, 3, 3), reading(7, 5, 4, 4))])
         self.assertEqual((found["concurrency"], found["parallelism"], found["asynchrony"]), (1, 0.5, 0.5))
 
     def test_windows_add_up_and_the_last_peak_counts(self):
@@ -37,8 +37,13 @@ class Measures(unittest.TestCase):
         self.assertEqual((found["concurrency_peak"], found["parallelism_peak"]), (40, 2))
 
     def test_a_held_thread(self):
-        found = measures.of([window(reading(0, 0, 0, 0), reading(1, 5, 0.1, 5))])
+        found = measures.of([window(reading(0, 0, 0, 0), reading(1, 5, 0.1, 5, (5, 1)))])
         self.assertEqual(found["asynchrony"], 0)
+
+    def test_the_mean_is_no_more_than_the_peak(self):
+        # Eight requests that came before the first reading, and were read after it.
+        found = measures.of([window(reading(1, 0, 0, 0, (8, 1)), reading(2, 8.1, 1, 1, (8, 1)))])
+        self.assertEqual(found["concurrency"], 8)
 
     def test_unknown(self):
         self.assertEqual(measures.of([]), {})
@@ -53,7 +58,7 @@ class Measures(unittest.TestCase):
             def do_GET(self):
                 seen.append(self.path)
                 n = len(seen)
-                body = json.dumps({"measures": reading(n, 4 * n, n, n)}).encode()
+                body = json.dumps({"measures": reading(n, 4 * n, n, n, (4, 1))}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
