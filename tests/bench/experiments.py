@@ -13,7 +13,7 @@ import context  # noqa: F401
 from lib import proc
 from lib.lab import abuse, client, clients, compute, concurrent, database, faster, files, models, overload, proxy
 from lib.lab import retries, sequence, stack, trace
-from lib.lab.stage import Stage, backends_missing
+from lib.lab.stage import Lacking, Stage, backends_missing
 from lib.subject import Place
 from lib.subjects import known
 
@@ -38,8 +38,16 @@ overload.SHORT = overload.Spike(SECONDS, 1.0, SECONDS, ("adaptive",))
 
 
 class Brief(Stage):
+    length = SECONDS
+
     def seconds(self, whole):
-        return SECONDS
+        return self.length
+
+    def ask(self, server, *flows):
+        seen = super().ask(server, *flows)
+        if server.admin is not None and not seen[0].measures:
+            raise Lacking("the server was not heard twice while it was asked")
+        return seen
 
 
 class Experiments(unittest.TestCase):
@@ -52,8 +60,21 @@ class Experiments(unittest.TestCase):
         place = Place(Path(BUILD), scratch, scratch / "www", (), {})
         self.stage = Brief(place, sorted(os.sched_getaffinity(0)), True, ENGINE)
 
+    def samples_of(self, experiment):
+        """Taken again, for longer, where the machine stood still meanwhile: nothing was answered, or not all told."""
+        for self.stage.length in (SECONDS, 3 * SECONDS, 9 * SECONDS):
+            try:
+                return experiment.take(self.stage).samples
+            except Lacking as why:
+                lacking = why
+        self.fail(str(lacking))
+
+    def most(self, per_second):
+        """So many can have been served in the time of a flow."""
+        return per_second * (self.stage.length + SLACK)
+
     def test_the_client_decides(self):
-        samples = client.take(self.stage).samples
+        samples = self.samples_of(client)
         delay = client.DELAY_MS / 1000 - EARLY
         for name, one in clients.CLIENTS.items():
             if why := one.missing():
@@ -73,9 +94,9 @@ class Experiments(unittest.TestCase):
             self.assertGreaterEqual(samples["browser all"]["ends"][client.LIMIT], 2 * delay)
 
     def test_threads_are_a_ceiling(self):
-        samples = models.take(self.stage).samples
+        samples = self.samples_of(models)
         for name, seen in samples.items():
-            self.assertLessEqual(seen["good"], models.CEILINGS[name] * (SECONDS + SLACK), name)
+            self.assertLessEqual(seen["good"], self.most(models.CEILINGS[name]), name)
             if name in models.OTHERS:  # which may still be compiling what they run
                 self.assertEqual(seen["failed"] + seen["refused"], 0, name)
             else:
@@ -97,14 +118,14 @@ class Experiments(unittest.TestCase):
                 self.assertIn(name, samples)
 
     def test_a_core_that_computes_keeps_others_waiting(self):
-        light, heavy = compute.take(self.stage).samples["heavy, inline"]
+        light, heavy = self.samples_of(compute)["heavy, inline"]
         self.assertGreater(heavy["good"], 0)
         self.assertGreaterEqual(light["p99"], compute.HEAVY_MS / 1000 / 4)  # the work is about that long
 
     def test_a_proxy_keeps_to_its_connections(self):
         if why := proxy.CLAIM.needs():
             self.skipTest(why)
-        samples = proxy.take(self.stage).samples
+        samples = self.samples_of(proxy)
         for name, label in proxy.LABELS.items():
             if f"{name}, light" not in samples:
                 self.assertTrue(any(one.startswith(f"{label}: ") for one in self.stage.missing))
@@ -123,7 +144,7 @@ class Experiments(unittest.TestCase):
     def test_waits_in_sequence_add_up(self):
         if why := backends_missing():
             self.skipTest(why)
-        samples = sequence.take(self.stage).samples
+        samples = self.samples_of(sequence)
         for what, (_, least, together) in sequence.PATHS.items():
             self.assertGreaterEqual(samples[f"{what} seq"]["p50"], least / 1000)
             self.assertGreaterEqual(samples[f"{what} all"]["p50"], together / 1000)
@@ -133,7 +154,7 @@ class Experiments(unittest.TestCase):
     def test_every_layer_tells_of_one_trace(self):
         if why := stack.CLAIM.needs():
             self.skipTest(why)
-        samples = stack.take(self.stage).samples
+        samples = self.samples_of(stack)
         least = {"one after the other": stack.SERVICE_MS + stack.QUERY_MS, "together": stack.QUERY_MS}
         for words, found in samples.items():
             self.assertEqual(len(found), stack.ROUNDS - 1, words)
@@ -153,30 +174,30 @@ class Experiments(unittest.TestCase):
     def test_many_are_in_progress_and_one_runs(self):
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest("needs two CPUs")
-        samples = concurrent.take(self.stage).samples
+        samples = self.samples_of(concurrent)
         for name, (cores, what) in concurrent.SETTINGS.items():
             found = samples[name]
             self.assertLessEqual(found["parallelism"], min(cores, found["concurrency"]) + 0.05, name)
             if what == concurrent.WAIT:
-                self.assertGreater(found["concurrency"], concurrent.CONNECTIONS / 2, name)
+                self.assertGreater(found["concurrency_peak"], concurrent.CONNECTIONS / 2, name)
             else:
                 self.assertLessEqual(found["concurrency"], concurrent.COMPUTING, name)
 
     def test_no_model_waits_shorter_than_its_delay(self):
-        samples = faster.take(self.stage).samples
+        samples = self.samples_of(faster)
         for name, rounds in samples.items():
             self.assertTrue(all(one["good"] > 0 for one in rounds), name)
             if name.startswith("one request"):
                 self.assertTrue(all(one["p50"] >= 0.005 for one in rounds), name)
 
     def test_a_full_core_refuses_only_if_it_may(self):
-        samples = overload.take(self.stage).samples
+        samples = self.samples_of(overload)
         self.assertGreater(samples["2× adaptive"]["refused"], 0)
         self.assertGreater(samples["2× adaptive"]["good"], 0)
         self.assertEqual(samples["2× no shedding"]["refused"], 0)
 
     def test_clients_try_again_and_a_core_that_may_refuses(self):
-        samples = retries.take(self.stage).samples
+        samples = self.samples_of(retries)
         for name in retries.SETTINGS:
             self.assertGreater(samples[name][0]["good"], 0, name)
             for one in samples[name]:
@@ -190,7 +211,7 @@ class Experiments(unittest.TestCase):
     def test_files_are_sent_from_memory_and_from_the_disk(self):
         if why := files.CLAIM.needs():
             self.skipTest(why)
-        samples = files.take(self.stage).samples
+        samples = self.samples_of(files)
         for name, found in samples.items():
             self.assertGreater(found["files"]["good"], 0, name)
             self.assertGreater(found["light"]["good"], 0, name)
@@ -206,8 +227,8 @@ class Experiments(unittest.TestCase):
                 self.assertGreater(found["read"], half, name)
 
     def test_an_abusive_client_is_served_its_limit(self):
-        samples = abuse.take(self.stage).samples
-        most = abuse.LIMIT * (SECONDS + SLACK) + abuse.BURST
+        samples = self.samples_of(abuse)
+        most = self.most(abuse.LIMIT) + abuse.BURST
         for good, abusive in samples["beside it, limited"]:
             self.assertLessEqual(abusive["good"], most)
             self.assertGreater(abusive["refused"], 0)
@@ -219,8 +240,8 @@ class Experiments(unittest.TestCase):
     def test_a_database_is_a_ceiling(self):
         if why := backends_missing():
             self.skipTest(why)
-        samples = database.take(self.stage).samples
-        most = database.CAPACITY * (SECONDS + SLACK)
+        samples = self.samples_of(database)
+        most = self.most(database.CAPACITY)
         for name, seen in samples.items():
             self.assertLessEqual(seen["good"], most, name)
         full = samples["bounded 2"]
