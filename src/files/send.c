@@ -62,13 +62,18 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
     return err;
 }
 
+static int end_body(torc_req *rq, int err)
+{
+    rq->response.writing = rq->response.revocable = false;
+    if (err < 0 && rq->exchange->take_back) rq->exchange->take_back(rq, err);
+    return err;
+}
+
 static int send_body(torc_req *rq, struct static_version *v, uint64_t from, uint64_t n,
                      const struct static_prepared *prepared)
 {
     rq->response.writing = rq->response.revocable = true;
-    int err = static_body_send(rq, v, from, n, prepared);
-    rq->response.writing = rq->response.revocable = false;
-    return err;
+    return end_body(rq, static_body_send(rq, v, from, n, prepared));
 }
 
 static int send_whole(torc_req *rq, struct static_version *v)
@@ -142,8 +147,7 @@ static int send_ranges(torc_req *rq, struct static_version *v, const struct http
         if (err == 0) err = static_body_send(rq, v, range[i].from, size, i == 0 ? &prepared : NULL);
     }
     if (err == 0) err = response_write(rq, tail, tail_len);
-    rq->response.writing = rq->response.revocable = false;
-    return err;
+    return end_body(rq, err);
 }
 
 static int respond_unsatisfiable(torc_req *rq, const struct static_version *v)

@@ -16,7 +16,7 @@ struct conn_writer {
     struct wait wait;
     struct conn *conn;
     size_t below; /* it resumes when fewer bytes are unsent */
-    bool by_ref;
+    size_t *by_ref;
     bool unread; /* the kernel could not read what it was to send */
 };
 
@@ -175,7 +175,7 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 static void wake_writer(struct conn *c, int result)
 {
     struct conn_writer *w = c->writer;
-    if (w->by_ref && c->unsent.bytes) conn_abort(c, -EIO);
+    if (w->by_ref && *w->by_ref && c->unsent.bytes) conn_abort(c, -EIO);
     c->writer = NULL;
     c->awaits_sent = false;
     wait_wake(&w->wait, result);
@@ -185,13 +185,14 @@ static void writer_cancel(struct wait *wait)
 {
     struct conn_writer *w = container_of(wait, struct conn_writer, wait);
     struct conn *c = w->conn;
-    if (w->by_ref && c->sock.sending)
+    if (w->by_ref && send_queue_take_back(&c->unsent, *w->by_ref)) *w->by_ref = 0;
+    if (w->by_ref && *w->by_ref && c->sock.sending)
         io_cancel(c->ctx->io, &c->sock.sending->op); /* on_sent wakes it */
     else
         wake_writer(c, wait->scope->cancelled);
 }
 
-int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref)
+int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by_ref)
 {
     struct conn_writer w = {
         .wait.what = "client to read", .conn = c, .below = below, .by_ref = by_ref};

@@ -128,11 +128,13 @@ static inline void conn_await_sent(struct conn *c)
     c->awaits_sent = true;
 }
 
-/* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: some of them are
- * sent by reference; then it does not return while a send may still read them. 0; the number of the
- * last bytes that cannot be sent as pages of their file, and are dropped; -EFAULT if the
- * kernel could not read some; -EBUSY if another fiber waits already; or the scope's error. */
-int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, bool by_ref);
+/* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: NULL, or the number
+ * of the last bytes, some of which are by reference; then it does not return while a send may still
+ * read them. If the scope ends it before any of those was in a send they are dropped, and *by_ref
+ * is 0. 0; the number of the last bytes that cannot be sent as pages of their file, and are
+ * dropped; -EFAULT if the kernel could not read some; -EBUSY if another fiber waits already; or the
+ * scope's error. */
+int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by_ref);
 
 /* Of a connection that is refused, before it is freed. */
 void http_forget_refused(struct conn *c);

@@ -31,8 +31,8 @@ static inline void body_release(struct body_owner owner)
     child_check();
 }
 
-/* All but write_owned, handler_returned, client_ended, cancel, peer and is_secure may wait; all but
- * cancel run on a fiber of the request. */
+/* All but write_owned, take_back, handler_returned, client_ended, cancel, peer and is_secure may
+ * wait; all but cancel run on a fiber of the request. */
 struct exchange_ops {
     /* See torc_body_read. */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);
@@ -52,6 +52,9 @@ struct exchange_ops {
     /* Takes over all of the body of a response that was begun with its length; its owner is told
      * once, whatever this returns. */
     int (*write_owned)(struct torc_req *rq, slice body, struct body_owner owner);
+    /* Takes back a response whose body its scope has cut off with `err`, if nothing of it has left:
+     * then another may be given, such as a 504. NULL: it cannot. */
+    void (*take_back)(struct torc_req *rq, int err);
     /* Sends an interim response (RFC 9110, 15.2) with these field lines, or nothing to a client
      * that knows none. */
     int (*interim)(struct torc_req *rq, int status, slice lines);

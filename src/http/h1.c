@@ -43,6 +43,7 @@ const struct exchange_ops h1_exchange_ops = {
     .write = h1_write,
     .write_file = h1_write_file,
     .write_ref = h1_write_ref,
+    .take_back = h1_take_back,
     .write_owned = h1_write_owned,
     .interim = h1_interim,
     .end = h1_end,

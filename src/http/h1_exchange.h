@@ -147,5 +147,6 @@ int h1_write(struct torc_req *rq, const void *data, size_t size);
 int h1_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size);
 int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *place);
 int h1_write_owned(struct torc_req *rq, slice body, struct body_owner owner);
+void h1_take_back(struct torc_req *rq, int err);
 int h1_interim(struct torc_req *rq, int status, slice lines);
 int h1_end(struct torc_req *rq);

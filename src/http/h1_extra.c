@@ -44,5 +44,5 @@ int h1_interim(struct torc_req *rq, int status, slice lines)
     }
     conn_schedule(c);
     size_t limit = http_write_limit(c->ctx);
-    return q->bytes < limit ? 0 : conn_wait_sent(c, request_scope(rq), limit, false);
+    return q->bytes < limit ? 0 : conn_wait_sent(c, request_scope(rq), limit, NULL);
 }

@@ -171,7 +171,7 @@ static int flush_and_wait(struct torc_req *rq)
     conn_schedule(c);
     size_t limit = http_write_limit(c->ctx);
     if (c->unsent.bytes < limit) return rq->cancelled;
-    return conn_wait_sent(c, request_scope(rq), limit, false);
+    return conn_wait_sent(c, request_scope(rq), limit, NULL);
 }
 
 /* Whether a fiber must not write: another waits until what it wrote is sent. */
@@ -253,11 +253,10 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
     return n;
 }
 
-/* Another response may be given instead, such as a 504. */
-static void take_back(struct torc_req *rq, int err)
+void h1_take_back(struct torc_req *rq, int err)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
-    if (!rq->response.revocable || rq->cancelled || is_chunked(rq)) return;
+    if (rq->cancelled || !request_scope(rq)->cancelled || is_chunked(rq)) return;
     uint64_t all = x->response_head + rq->response.written;
     if (send_queue_take_back(&x->conn->unsent, all)) response_undo(rq, err);
 }
@@ -267,10 +266,7 @@ static int fail_file(struct torc_req *rq, int err)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
-    if (err < 0 && request_scope(rq)->cancelled) {
-        take_back(rq, err);
-        return err;
-    }
+    if (err < 0 && request_scope(rq)->cancelled) return err;
     pages_tell(c->ctx, err);
     conn_abort(c, -EIO);
     return err == 0 ? -EIO : err;
@@ -345,10 +341,13 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     if (!err) err = refuses_write(rq, c);
     if (err) return err;
     ASSERT(!is_chunked(rq));
+    uint64_t before = rq->response.written;
     err = append_ref(rq, bytes, place);
     if (err < 0) return err;
     conn_schedule(c);
-    err = conn_wait_sent(c, request_scope(rq), 1, true);
+    size_t unsent = rq->response.written - before;
+    err = conn_wait_sent(c, request_scope(rq), 1, &unsent);
+    if (unsent == 0) rq->response.written = before;
     if (err > 0) rq->response.written -= (unsigned)err;
     return err;
 }

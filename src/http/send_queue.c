@@ -275,15 +275,33 @@ static struct send_chunk *last_unsent(const struct send_queue *q)
     return last;
 }
 
+/* The bytes that the send in flight was given. An engine moves the start of each iovec forward; its
+ * end stays. */
+static size_t in_flight(const struct send_queue *q)
+{
+    size_t n = 0;
+    if (!send_queue_busy(q)) return 0;
+    const struct io_send *s = &q->head->send;
+    const struct send_chunk *c = q->head;
+    for (unsigned i = 0; i < s->count; c = c->next) {
+        if (c->len == c->sent) continue;
+        const char *end = (const char *)s->iov[i].iov_base + s->iov[i].iov_len;
+        n += (size_t)(end - (c->bytes + c->sent));
+        i++;
+    }
+    return n;
+}
+
 /* Behind them may be a chunk with room that nothing was written to. */
 bool send_queue_take_back(struct send_queue *q, size_t n)
 {
-    if (q->bytes < n || send_queue_busy(q)) return false;
+    if (q->bytes - in_flight(q) < n) return false;
     q->bytes -= n;
     while (n > 0) {
         struct send_chunk *last = last_unsent(q);
         uint32_t unsent = last->len - last->sent, part = n < unsent ? (uint32_t)n : unsent;
         last->len -= part;
+        if (is_outside(last)) last->cap = last->len;
         n -= part;
     }
     trim(q);
@@ -314,7 +332,6 @@ size_t send_queue_drop_file(struct send_queue *q)
     return n;
 }
 
-/* An engine moves the start of each iovec forward; its end stays. */
 size_t send_queue_progress(const struct send_queue *q)
 {
     const struct io_send *s = &q->head->send;

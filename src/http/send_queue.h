@@ -53,7 +53,7 @@ static inline void send_queue_commit(struct send_queue *q, size_t n)
     q->bytes += n;
 }
 
-/* Takes back the last `n` bytes, none of which is by reference, unless some may have left. */
+/* Takes back the last `n` bytes, unless some may have left. The queue owns none of them. */
 bool send_queue_take_back(struct send_queue *q, size_t n);
 
 /* Copies `n` bytes, a piece of a response. 0, or -ENOMEM with the queue unchanged. */

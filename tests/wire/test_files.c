@@ -190,6 +190,38 @@ static bool ask(const char *path)
     return cut;
 }
 
+static void quick(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, NULL, TORC_S("quick"));
+}
+
+/* While the response before it is being sent, nothing of this one has left: another can be given.
+ */
+static void ask_behind(void)
+{
+    static const char first[] = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n",
+                      next[] = "GET /beside HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_set_window(m, 0);
+    mem_push(m, first, sizeof first - 1);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_push(m, next, sizeof next - 1);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_set_window(m, SIZE_MAX);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    const char *out = mem_out(m, &n), *second = memmem(out, n, "quickHTTP/1.1 ", 14);
+    assert_non_null(second);
+    bool given = memcmp(second + 14, "200 ", 4) == 0;
+    assert_true(given || memcmp(second + 14, "500 ", 4) == 0);
+    assert_int_equal(out[n - 1], given ? 'a' : '\n');
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+}
+
 /* After each number of turns. The file's bytes are gone when the handler has returned. An open that
  * has completed in spite of the cancel begins no response. */
 static void fail_beside(const char *file, bool late, size_t pace, bool by_reference)
@@ -205,6 +237,7 @@ static void fail_beside(const char *file, bool late, size_t pace, bool by_refere
     assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), opens_first, NULL, NULL), 0);
     assert_int_equal(router_add(router, HTTP_GET, SLICE("/beside"), replies_beside, &turns, NULL),
                      0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/quick"), quick, NULL, NULL), 0);
     router_freeze(router);
     rig.http.router = router;
     mem_configure(&rig.io, &(struct mem_config){.late = late, .pace = pace, .patience = NS_PER_MS});
@@ -215,6 +248,7 @@ static void fail_beside(const char *file, bool late, size_t pace, bool by_refere
         ask("/");
         ask("/");
         ask("/beside");
+        ask_behind();
     }
     lab_core_close(&rig);
     router_free(router);
