@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static slice without_fragment(slice s)
 {
@@ -50,6 +51,9 @@ void url_address(slice host, char out[URL_HOST_MAX + 4])
     bool colon = host.ptr[host.len - 1] == ':';
     const char *port = has_port(host) ? "" : colon ? "80" : ":80";
     snprintf(out, URL_HOST_MAX + 4, "%.*s%s", (int)host.len, host.ptr, port);
+    /* A host named "unix" is no Unix socket, to which a redirect could lead otherwise. Case does
+     * not matter in names (RFC 4343). */
+    if (strncmp(out, "unix:", 5) == 0) out[0] = 'U';
 }
 
 /* ---- references ---- */

@@ -20,6 +20,8 @@ static void parsed(void **state)
         {"http://[::1]/", "[::1]", "/", "[::1]:80"},
         {"http://[::1]:8080?q", "[::1]:8080", "?q", "[::1]:8080"},
         {"http://127.0.0.1#x", "127.0.0.1", "", "127.0.0.1:80"},
+        {"http://unix/a", "unix", "/a", "Unix:80"}, /* no Unix socket */
+        {"http://unix:81/", "unix:81", "/", "Unix:81"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
