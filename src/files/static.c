@@ -90,7 +90,7 @@ static bool is_end_of_target(torc_req *rq, slice path)
 int static_reply(torc_req *rq, const char *dir, slice path)
 {
     struct static_file *file;
-    if (!path.ptr) return response_error(rq, rq->failed ? rq->failed : 400);
+    if (!path.ptr) return response_error(rq, rq->failed == 503 ? 503 : 400);
     int status = static_find(rq, dir, path, &file);
     if (status < 0) return status;
     if (status == 301) return is_end_of_target(rq, path) ? redirect(rq) : response_error(rq, 404);

@@ -1,6 +1,7 @@
 /* A request body into a file: one piece is received while the one before it is written. */
 
 #include "http/file.h"
+#include "http/status.h"
 #include "task/background.h"
 
 #include <errno.h>
@@ -74,7 +75,7 @@ static int copy(struct body_file *b, char *const buf[2], size_t size)
 static void note_failure(torc_req *rq, int err)
 {
     http_warn(rq->ctx, WARN_FILE, "cannot write a body to a file: %s", strerror(-err));
-    rq->failed = err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? 507 : 500;
+    request_fail_body(rq, err, status_of_write(err));
 }
 
 int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
@@ -89,12 +90,9 @@ int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
     if (!rq->head.has_body) return 0;
     char *buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
     while (!buf && (piece /= 2) >= LEAST_PIECE) buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
-    if (!buf) {
-        rq->failed = 503;
-        return -ENOMEM;
-    }
+    if (!buf) return request_fail_body(rq, -ENOMEM, 503);
     err = copy(&b, (char *const[]){buf, buf + piece}, piece);
     *size = b.written;
-    if (err < 0 && !rq->failed && !b.scope->cancelled && err != -EBUSY) note_failure(rq, err);
+    if (err < 0 && !rq->body_failed && !b.scope->cancelled && err != -EBUSY) note_failure(rq, err);
     return err;
 }

@@ -40,10 +40,11 @@ static void release(struct request_resource *r)
     list_unlink(&r->link); /* its memory is the request's */
 }
 
-static int fail(struct torc_req *rq, int err, int status)
+/* Nothing of the body was read: a handler may do so otherwise, or need none of it. */
+static int refuse_type(struct torc_req *rq)
 {
-    rq->failed = (uint16_t)status;
-    return err;
+    rq->failed = 415;
+    return -EINVAL;
 }
 
 /* In its own memory. */
@@ -57,11 +58,11 @@ static slice decode(slice raw)
 
 static int add(struct torc_req *rq, struct form *f, slice name, slice value)
 {
-    if (f->n == PAIRS_MAX) return fail(rq, -EMSGSIZE, 413);
+    if (f->n == PAIRS_MAX) return request_fail_body(rq, -EMSGSIZE, 413);
     if (f->n == f->cap) {
         uint32_t cap = f->cap ? 2 * f->cap : 8;
         struct pair *grown = arena_alloc(&rq->arena, cap * sizeof *grown);
-        if (!grown) return fail(rq, -ENOMEM, 503);
+        if (!grown) return request_fail_body(rq, -ENOMEM, 503);
         if (f->n) memcpy(grown, f->pair, f->n * sizeof *grown);
         f->pair = grown;
         f->cap = cap;
@@ -74,7 +75,7 @@ static int read_pairs(struct torc_req *rq, struct form *f)
 {
     slice body, name, value, none;
     if (!request_has_type(rq, SLICE("application/x-www-form-urlencoded"), &none))
-        return rq->head.has_body ? fail(rq, -EINVAL, 415) : 0;
+        return rq->head.has_body ? refuse_type(rq) : 0;
     int err = torc_body_all(rq, &body);
     while (err == 0 && query_next(&body, &name, &value)) err = add(rq, f, name, value);
     if (err < 0) f->n = 0;
@@ -88,7 +89,7 @@ static struct form *form_of(struct torc_req *rq, int *err)
     if (f || *err < 0) return f;
     f = arena_alloc(&rq->arena, sizeof *f);
     if (!f) {
-        *err = fail(rq, -ENOMEM, 503);
+        *err = request_fail_body(rq, -ENOMEM, 503);
         return NULL;
     }
     *f = (struct form){.err = -EBUSY}; /* for another fiber, until it is read */

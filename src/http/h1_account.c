@@ -50,6 +50,6 @@ void h1_account_abort(struct h1_exchange *x)
     /* Who is told of the end cannot respond any more: not in a head that the client has ended,
      * either. */
     if (!x->rq.cancelled) x->rq.cancelled = -ECONNRESET;
-    /* Empty lines before a head are no request. */
-    if (x->parser.head_bytes > x->parser.empty_bytes) h1_account(x, end);
+    /* Empty lines before a head are no request. One that was rejected for its first byte is. */
+    if (x->state != H1_HEAD || x->parser.head_bytes > x->parser.empty_bytes) h1_account(x, end);
 }

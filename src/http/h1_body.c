@@ -29,7 +29,7 @@ enum { DIRECT_MOST = 256 * 1024 };
 
 void h1_fail_body(struct h1_exchange *x, int status)
 {
-    x->rq.failed = status;
+    request_fail_body(&x->rq, 0, (unsigned)status);
     x->rq.close_after_response = true;
 }
 

@@ -8,14 +8,6 @@
 
 /* ---- running ---- */
 
-/* A response computed from a body that failed, or that its deadline cut short, is incomplete as
- * well. The client can tell only if the response has no proper end. */
-static void truncate_response(struct torc_req *rq)
-{
-    rq->response.ended = rq->response.incomplete = true;
-    rq->close_after_response = true;
-}
-
 /* The handler's fault, unless the client has gone, its body failed or the deadline passed. */
 COLD static void respond_instead(struct torc_req *rq)
 {
@@ -33,14 +25,24 @@ COLD static void respond_instead(struct torc_req *rq)
     response_error(rq, rq->failed ? rq->failed : 500);
 }
 
+/* A response computed from a body that failed, or that its deadline cut short, is incomplete as
+ * well. The client can tell only if the response has no proper end. */
+COLD static void end_or_truncate(struct torc_req *rq)
+{
+    struct response *r = &rq->response;
+    bool lacks = request_gets_body(rq) && (r->length < 0 || r->written < (uint64_t)r->length);
+    if (!lacks || !(rq->body_failed || rq->scope.cancelled == -ETIME)) {
+        torc_end(rq);
+        return;
+    }
+    r->ended = r->incomplete = true;
+    rq->close_after_response = true;
+}
+
 static void end_streamed(struct torc_req *rq)
 {
     const struct response *r = &rq->response;
-    if (LIKELY(!r->streamed) || r->ended) return;
-    if (rq->failed || rq->scope.cancelled == -ETIME)
-        truncate_response(rq);
-    else
-        torc_end(rq);
+    if (UNLIKELY(r->streamed) && !r->ended) end_or_truncate(rq);
 }
 
 void handler_complete(struct torc_req *rq)

@@ -4,6 +4,7 @@
 #include "http/fields/field.h"
 #include "http/fields/parameter.h"
 #include "http/form.h"
+#include "http/status.h"
 
 #include <errno.h>
 
@@ -45,14 +46,20 @@ static void release(struct request_resource *r)
 
 static int fail(struct multipart *m, int err, int status)
 {
-    m->rq->failed = (uint16_t)status;
-    return m->err = err;
+    return m->err = request_fail_body(m->rq, err, (unsigned)status);
 }
 
 static int fail_malformed(struct multipart *m)
 {
     m->rq->close_after_response = true; /* as where the framing is broken: few read the rest */
     return fail(m, -EBADMSG, 400);
+}
+
+/* Nothing of the body was read: a handler may do so otherwise, or need none of it. */
+static int refuse_type(struct multipart *m)
+{
+    m->rq->failed = 415;
+    return m->err = -EINVAL;
 }
 
 /* ---- beginning ---- */
@@ -74,7 +81,7 @@ static int take_boundary(struct multipart *m)
 {
     slice given, name, value;
     struct torc_req *rq = m->rq;
-    if (!request_has_type(rq, SLICE("multipart/form-data"), &given)) return fail(m, -EINVAL, 415);
+    if (!request_has_type(rq, SLICE("multipart/form-data"), &given)) return refuse_type(m);
     char *copy = arena_alloc_aligned(&rq->arena, given.len + 4 + BOUNDARY_MAX, 1);
     if (!copy) return fail(m, -ENOMEM, 503);
     char *text = copy + 4 + BOUNDARY_MAX;
@@ -110,8 +117,7 @@ static struct multipart *multipart_of(struct torc_req *rq, int *err)
     if (m || *err < 0) return *err < 0 ? NULL : m;
     m = arena_alloc(&rq->arena, sizeof *m);
     if (!m) {
-        rq->failed = 503;
-        *err = -ENOMEM;
+        *err = request_fail_body(rq, -ENOMEM, 503);
         return NULL;
     }
     *m = (struct multipart){.rq = rq};
@@ -370,7 +376,7 @@ int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size
         ssize_t n = read_piece(rq, part, m->piece), done = n;
         if (n > 0) done = torc_file_write(rq, file, m->piece, (size_t)n, *size);
         if (n > 0 && done < 0 && !rq->scope.cancelled)
-            rq->failed = done == -ENOSPC || done == -EDQUOT || done == -EFBIG ? 507 : 500;
+            request_fail_body(rq, 0, status_of_write((int)done));
         if (done <= 0) return (int)done;
         *size += done;
     }

@@ -17,7 +17,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->response = (struct response){0};
     rq->host = (slice){0};
     rq->arrived = ctx->io->now;
-    rq->failed = 0;
+    rq->failed = rq->body_failed = 0;
     rq->close_after_response = rq->expect_continue = rq->observed = false;
     list_init(&rq->resources);
     rq->values = NULL;
@@ -373,13 +373,6 @@ ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
     return rq->exchange->read(rq, buf, size);
 }
 
-/* Fails a read of the whole body: `status` is the response unless the handler gives another. */
-static int fail_body(struct torc_req *rq, int err, int status)
-{
-    rq->failed = status;
-    return err;
-}
-
 int request_grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
 {
     enum { BLOCK_HEAD = 64 };
@@ -394,7 +387,7 @@ int request_grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
         *p = grown;
         return 0;
     }
-    return fits ? fail_body(rq, -ENOMEM, 503) : fail_body(rq, -EMSGSIZE, 413);
+    return fits ? request_fail_body(rq, -ENOMEM, 503) : request_fail_body(rq, -EMSGSIZE, 413);
 }
 
 int torc_body_all(torc_req *rq, torc_slice *body)

@@ -61,7 +61,8 @@ struct torc_req {
     slice host;
     uint64_t arrived;          /* io time of the turn in which its first byte arrived */
     int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
-    uint16_t failed;           /* status for a failed read of the body, or 0 */
+    uint16_t failed : 15;      /* status unless the handler gives another; or 0 */
+    uint16_t body_failed : 1;  /* a read of the body has failed */
     uint16_t refused;          /* set where the route is router_refusal: the status */
     bool close_after_response; /* no further request on this connection */
     uint64_t max_body;         /* bytes; set if a body follows, and kept; */
@@ -103,6 +104,15 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
 
 /* Frees memory of the request; all its fibers must have returned. */
 void request_end(struct torc_req *rq);
+
+/* Notes that a read of the body failed: the response is `status`, unless the handler gives another;
+ * and one that it has begun, and does not end, is cut off. Returns `err`. */
+static inline int request_fail_body(struct torc_req *rq, int err, unsigned status)
+{
+    rq->failed = status & 0x7fff;
+    rq->body_failed = true;
+    return err;
+}
 
 /* Cancels the request, as when its client has gone: nothing more is sent, and every wait ends. */
 void request_cancel(struct torc_req *rq, int err);

@@ -51,9 +51,8 @@ static int keep(struct torc_req *rq, struct trial_text *to, const void *bytes, s
 
 static ssize_t fail_body(struct torc_req *rq, int status, int err)
 {
-    rq->failed = (uint16_t)status;
     rq->close_after_response = true;
-    return err;
+    return request_fail_body(rq, err, (unsigned)status);
 }
 
 /* The client has sent all that there is: less than it announced, if it announced more. */

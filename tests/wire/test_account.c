@@ -4,8 +4,10 @@
 #include "lab_core.h"
 
 #include "http/http.h"
+#include "http/middleware.h"
 #include "http/request.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,11 +80,57 @@ static void announces_much_more(torc_req *rq, void *arg)
         if (torc_write(rq, large, LARGE / 10) < 0) return;
 }
 
+static void writes_all_and_is_late(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_deadline(rq, 50);
+    torc_start(rq, 200, NULL, 5);
+    torc_write(rq, "whole", 5);
+    torc_sleep(rq, 60000);
+}
+
+static void is_empty_and_late(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_deadline(rq, 50);
+    torc_start(rq, 204, NULL, -1);
+    torc_sleep(rq, 60000);
+}
+
+static void writes_chunks_and_is_late(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_deadline(rq, 50);
+    torc_start(rq, 200, NULL, -1);
+    torc_write(rq, "part", 4);
+    torc_sleep(rq, 60000);
+}
+
+/* As middleware does that looks for a token in forms. */
+static void looks_for_a_form(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    if (arg)
+        assert_int_equal(torc_multipart_next(rq, &part), -EINVAL);
+    else
+        assert_null(torc_form(rq, "token").ptr);
+    torc_start(rq, 200, NULL, -1);
+    torc_write(rq, "hello", 5);
+}
+
+static void waits_around(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_sleep(rq, 500);
+    torc_next(rq);
+}
+
 /* ---- one connection ---- */
 
 static struct rig {
     struct lab_core core;
     struct router *router;
+    struct middleware *middleware;
     struct mem_client *m;
     unsigned ended; /* requests */
     /* Of the last one. */
@@ -110,9 +158,9 @@ static void add_route(const char *path, torc_handler *fn, size_t arg)
         router_add(rig.router, HTTP_GET, slice_str(path), fn, (void *)(uintptr_t)arg, NULL), 0);
 }
 
-static void begin(void)
+static void begin_behind(struct middleware *middleware)
 {
-    rig = (struct rig){0};
+    rig = (struct rig){.middleware = middleware};
     lab_core_open(&rig.core);
     rig.router = router_new();
     add_route("/small", replies, 5);
@@ -125,10 +173,21 @@ static void begin(void)
     add_route("/chunks", streams_chunks, 0);
     add_route("/short", announces_more, 0);
     add_route("/short-large", announces_much_more, 0);
+    add_route("/late", writes_all_and_is_late, 0);
+    add_route("/late-empty", is_empty_and_late, 0);
+    add_route("/late-chunks", writes_chunks_and_is_late, 0);
+    add_route("/form", looks_for_a_form, false);
+    add_route("/multipart", looks_for_a_form, true);
+    if (middleware) assert_int_equal(middleware_wrap(middleware, rig.router), 0);
     router_freeze(rig.router);
     rig.core.http.router = rig.router;
     rig.core.http.on_request_done = on_request_done;
     rig.m = mem_connect(&rig.core.io);
+}
+
+static void begin(void)
+{
+    begin_behind(NULL);
 }
 
 static void run(void)
@@ -197,6 +256,7 @@ static void end(unsigned done, unsigned aborted, enum http_end by, unsigned lost
     mem_free(&rig.core.io, rig.m);
     lab_core_close(&rig.core);
     router_free(rig.router);
+    middleware_free(rig.middleware);
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -268,6 +328,48 @@ static void input_after_a_large_response_is_discarded(void **state)
     assert_int_equal(body_received(), LARGE);
     expect_last(200, LARGE, END_DONE);
     end(1, 0, END_CLIENT, 0);
+}
+
+static bool has_received(const char *text)
+{
+    size_t n;
+    const char *out = mem_out(rig.m, &n);
+    return out && memmem(out, n, text, strlen(text));
+}
+
+/* What came before a deadline may be all that there is. */
+static void a_whole_response_is_done_however_late(void **state)
+{
+    (void)state;
+    begin();
+    push(GET("/late")
+             GET("/late-empty") "HEAD /late-chunks HTTP/1.1\r\nHost: a\r\n\r\n" GET("/small"));
+    run();
+    assert_int_equal(status_count(2), 4);
+    expect_last(200, 5, END_DONE);
+    end(4, 0, END_CLIENT, 0);
+
+    begin();
+    push(GET("/late-chunks") GET("/small"));
+    run();
+    assert_false(has_received("0\r\n\r\n"));
+    assert_int_equal(rig.end, END_SERVER);
+    end(0, 1, END_SERVER, 0);
+}
+
+/* Nothing of it was read, so nothing has failed. */
+static void a_body_of_another_type_cuts_nothing_off(void **state)
+{
+#define WITH_JSON(path)                                                                            \
+    "GET " path " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"                       \
+    "Content-Length: 2\r\n\r\n{}"
+    (void)state;
+    begin();
+    push(WITH_JSON("/form") WITH_JSON("/multipart") GET("/small"));
+    run();
+    assert_true(has_received("\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    assert_int_equal(status_count(2), 3);
+    end(3, 0, END_CLIENT, 0);
 }
 
 /* ---- not complete ---- */
@@ -400,6 +502,25 @@ static void rejected_heads_have_no_parameters(void **state)
     }
 }
 
+/* Of which the parser took not one byte. */
+static void heads_that_are_rejected_at_once(void **state)
+{
+    (void)state;
+    for (int left = 0; left < 2; left++) {
+        struct middleware *around = middleware_new();
+        const char *why;
+        assert_int_equal(middleware_add(around, SLICE("/"), waits_around, NULL, &why), 0);
+        begin_behind(around);
+        mem_configure(&rig.core.io, &(struct mem_config){.patience = left ? NS_PER_MS : NS_PER_S});
+        push("\x16\x03\x01");
+        run();
+        if (left) mem_reset(rig.m);
+        run();
+        expect_last(left ? 0 : 400, left ? 0 : rig.bytes, left ? END_CLIENT : END_DONE);
+        end(!left, left, END_CLIENT, 0);
+    }
+}
+
 static void handler_that_announces_more(void **state)
 {
     (void)state;
@@ -498,6 +619,9 @@ int main(void)
         cmocka_unit_test(small_responses_that_are_lost_are_counted),
         cmocka_unit_test(heads_that_end_early),
         cmocka_unit_test(rejected_heads_have_no_parameters),
+        cmocka_unit_test(heads_that_are_rejected_at_once),
+        cmocka_unit_test(a_whole_response_is_done_however_late),
+        cmocka_unit_test(a_body_of_another_type_cuts_nothing_off),
         cmocka_unit_test(handler_that_announces_more),
         cmocka_unit_test(reset_after_a_handler_that_announced_more),
         cmocka_unit_test(server_that_stops),
