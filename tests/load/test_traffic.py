@@ -149,7 +149,7 @@ class Traffic(rig.Case):
     def test_requests_after_an_announced_close_do_not_delay_the_end(self):
         """They are no errors, and the run does not wait for them."""
         server = self.drains_after(3)
-        self.errors(self.run_load("--duration", "600ms", "--connections", 2, "--pipeline", 4, server.url))
+        self.errors(self.run_load("--duration", "2s", "--connections", 2, "--pipeline", 4, server.url))
 
     def test_a_retried_request_keeps_its_due_time(self):
         """The first reply takes a third of a second. The eleven requests that become due meanwhile are
