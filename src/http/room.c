@@ -92,6 +92,7 @@ bool http_make_room(struct http_context *ctx)
     /* Of a request that is in progress, more may have come while the core could not look. */
     struct silence best = {io_is_behind(ctx->io) ? IN_REQUEST : BUSY, 0};
     bool valid = ctx->io->now - ctx->looked_at < LOOK_VALID;
+    uint64_t heard = io_heard_until(ctx->io);
     ctx->looked_at = ctx->io->now;
     uint32_t n = ctx->n_open < LOOK_MAX ? ctx->n_open : LOOK_MAX;
     for (; n > 0; n--) {
@@ -100,7 +101,7 @@ bool http_make_room(struct http_context *ctx)
         struct conn *c = container_of(l, struct conn, link);
         struct silence s = silence_of(c);
         uint64_t least = s.kind <= IN_REQUEST ? REQUEST_SILENCE_MIN : SILENCE_MIN;
-        if (s.kind == BUSY || s.since + least > ctx->io->now) continue;
+        if (s.kind == BUSY || s.since + least > heard) continue;
         if (s.kind == SENDING && !is_stuck(c, valid)) continue;
         if (!is_better(&s, &best)) continue;
         found = c;
@@ -114,10 +115,11 @@ bool http_make_room(struct http_context *ctx)
 
 void http_close_idle(struct http_context *ctx, uint32_t most)
 {
+    uint64_t heard = io_heard_until(ctx->io);
     for (struct list *l = ctx->open.next; most > 0 && l != &ctx->open; l = l->next) {
         struct conn *c = container_of(l, struct conn, link);
         struct silence s = silence_of(c);
-        if (s.kind < IDLE || s.since + SILENCE_MIN > ctx->io->now) continue;
+        if (s.kind < IDLE || s.since + SILENCE_MIN > heard) continue;
         counter_add(&ctx->stats.evicted, 1);
         evict(c);
         most--;

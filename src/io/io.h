@@ -253,6 +253,7 @@ struct io {
     uint64_t took, due;                 /* ns: the last turn; when the wait after it has to end */
     uint64_t behind_until;              /* ns; see io_is_behind */
     uint64_t late;                      /* ns; by what it fell behind, in all */
+    uint64_t late_from, late_at;        /* ns; see io_heard_until */
     uint64_t alarm; /* ns; on_alarm runs at this time, with the precision of kernel timers rather
                        than wheel ticks. WHEEL_NEVER: off */
     void (*on_alarm)(struct io *io); /* called once per alarm; may set the next */
@@ -367,6 +368,13 @@ static inline bool io_busy(const struct io_op *op)
 static inline bool io_is_behind(const struct io *io)
 {
     return io->now < io->behind_until;
+}
+
+/* Until when the core has heard what its peers sent: not since it fell behind, where that was just
+ * now. */
+static inline uint64_t io_heard_until(const struct io *io)
+{
+    return io->now < io->late_at + IO_LATE_NS ? io->late_from : io->now;
 }
 
 /* No operation is in flight and nothing is queued to run, posts aside. */

@@ -252,6 +252,8 @@ COLD void io_note_late(struct io *io, uint64_t late)
 {
     io->took = 0; /* once */
     io->due = WHEEL_NEVER;
+    io->late_at = io->now;
+    io->late_from = io->now - late;
     uint64_t lasts = late < IO_BEHIND_NS ? late : IO_BEHIND_NS;
     if (io->now < io->behind_until + lasts) return;
     io->behind_until = io->now + lasts;

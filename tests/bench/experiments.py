@@ -60,14 +60,17 @@ class Experiments(unittest.TestCase):
         place = Place(Path(BUILD), scratch, scratch / "www", (), {})
         self.stage = Brief(place, sorted(os.sched_getaffinity(0)), True, ENGINE)
 
-    def samples_of(self, experiment):
+    def samples_of(self, experiment, whole=lambda samples: True):
         """Taken again, for longer, where the machine stood still meanwhile: nothing was answered, or not all told."""
         for self.stage.length in (SECONDS, 3 * SECONDS, 9 * SECONDS):
             try:
-                return experiment.take(self.stage).samples
+                samples, lacking = experiment.take(self.stage).samples, None
+                if whole(samples):
+                    break
             except Lacking as why:
                 lacking = why
-        self.fail(str(lacking))
+        self.assertIsNone(lacking)
+        return samples
 
     def most(self, per_second):
         """So many can have been served in the time of a flow."""
@@ -94,7 +97,9 @@ class Experiments(unittest.TestCase):
             self.assertGreaterEqual(samples["browser all"]["ends"][client.LIMIT], 2 * delay)
 
     def test_threads_are_a_ceiling(self):
-        samples = self.samples_of(models)
+        samples = self.samples_of(
+            models, lambda found: all(one["good"] for name, one in found.items() if name not in models.OTHERS)
+        )
         for name, seen in samples.items():
             self.assertLessEqual(seen["good"], self.most(models.CEILINGS[name]), name)
             if name in models.OTHERS:  # which may still be compiling what they run
@@ -118,7 +123,7 @@ class Experiments(unittest.TestCase):
                 self.assertIn(name, samples)
 
     def test_a_core_that_computes_keeps_others_waiting(self):
-        light, heavy = self.samples_of(compute)["heavy, inline"]
+        light, heavy = self.samples_of(compute, lambda found: found["heavy, inline"][1]["good"])["heavy, inline"]
         self.assertGreater(heavy["good"], 0)
         self.assertGreaterEqual(light["p99"], compute.HEAVY_MS / 1000 / 4)  # the work is about that long
 
@@ -179,7 +184,7 @@ class Experiments(unittest.TestCase):
             found = samples[name]
             self.assertLessEqual(found["parallelism"], min(cores, found["concurrency"]) + 0.05, name)
             if what == concurrent.WAIT:
-                self.assertGreater(found["concurrency_peak"], concurrent.CONNECTIONS / 2, name)
+                self.assertGreater(found["concurrency_peak"], 10 * concurrent.COMPUTING, name)  # of many, many
             else:
                 self.assertLessEqual(found["concurrency"], concurrent.COMPUTING, name)
 
@@ -191,13 +196,16 @@ class Experiments(unittest.TestCase):
                 self.assertTrue(all(one["p50"] >= 0.005 for one in rounds), name)
 
     def test_a_full_core_refuses_only_if_it_may(self):
-        samples = self.samples_of(overload)
+        samples = self.samples_of(overload, lambda found: found["2× adaptive"]["refused"])
         self.assertGreater(samples["2× adaptive"]["refused"], 0)
         self.assertGreater(samples["2× adaptive"]["good"], 0)
         self.assertEqual(samples["2× no shedding"]["refused"], 0)
 
     def test_clients_try_again_and_a_core_that_may_refuses(self):
-        samples = self.samples_of(retries)
+        samples = self.samples_of(
+            retries,
+            lambda found: all(found[name][0]["good"] for name in retries.SETTINGS) and found["adaptive"][1]["refused"],
+        )
         for name in retries.SETTINGS:
             self.assertGreater(samples[name][0]["good"], 0, name)
             for one in samples[name]:

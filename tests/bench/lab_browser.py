@@ -174,7 +174,8 @@ class Page(LabPage):
         await self.sized(WIDTHS[1], 1)
         return bars
 
-    async def experiment(self, name):
+    async def run_once(self, name):
+        """What was guessed, the places before the run, and its status in the end."""
         query = "&".join(f"{key}={value}" for key, value in SMALL.get(name, {}).items())
         await self.page.look(WIDTHS[0], False)
         await self.open(f"{name}?{query}" if query else name)
@@ -187,7 +188,14 @@ class Page(LabPage):
         await self.started()
         self.assertEqual(await self.page.value(PLACES), before, "the page has moved what one reads")
         await self.ended()
-        self.assertIn("The run has ended", await self.text("status"))
+        return guessed, before, await self.text("status")
+
+    async def experiment(self, name):
+        for _ in range(5):
+            guessed, before, status = await self.run_once(name)
+            if not status.endswith("run it again"):  # as where the machine stood still for all of a sample
+                break
+        self.assertIn("The run has ended", status)
         seen = await self.page.value("seen")
         self.assertEqual(list(seen["cut"]), [], name)
         self.assertEqual(list(seen["places"]), [",".join(map(str, before))], f"{name} moves: {seen['places']}")

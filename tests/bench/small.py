@@ -13,7 +13,7 @@ import context
 from lib import load, proc, results, schema
 
 BENCH = [sys.executable, "-B", str(context.TOP / "bench/torc-bench")]
-TIMEOUT_SECONDS = 100
+TIMEOUT_SECONDS = 300
 BUILD = ""
 
 

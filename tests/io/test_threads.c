@@ -39,8 +39,19 @@ static void exchange(struct rig *r, struct endpoint *e, uint64_t at)
     peer_expect(e->peer, at, 1);
 }
 
+/* Whether the engine has to look at its timers soon, as it has from time to time even at those that
+ * are far off. */
+static bool timers_are_near(struct rig *r)
+{
+    rig_guard(r);
+    uint64_t next = wheel_next(&r->io.wheel);
+    rig_unguard(r);
+    return next < clock_ns() + 100 * NS_PER_MS;
+}
+
 /* Those of an exchange count that is over soon, as some before it were: where others have the CPU
- * for longer, the engine rightly waits in poll(2), and sets itself up again. */
+ * for longer, the engine rightly waits in poll(2), and sets itself up again. It does so, too, where
+ * a timer would be late. */
 static void two_calls_for_a_request_that_follows_soon(void **state)
 {
     (void)state;
@@ -52,9 +63,10 @@ static void two_calls_for_a_request_that_follows_soon(void **state)
     serve(r, &e);
     for (unsigned n = 0, in_a_row = 0; n < N;) {
         uint64_t syscalls = r->io.stats.syscalls, before = began;
+        bool near = timers_are_near(r);
         began = clock_ns();
         exchange(r, &e, at++);
-        in_a_row = clock_ns() - before < soon ? in_a_row + 1 : 0;
+        in_a_row = !near && clock_ns() - before < soon ? in_a_row + 1 : 0;
         if (in_a_row <= BEFORE) continue;
         assert_int_equal(r->io.stats.syscalls - syscalls, 2);
         n++;

@@ -36,12 +36,12 @@ class Ends(rig.Case):
 
     def test_warmup_is_not_counted(self):
         server = self.each(reply())
-        done = self.run_load("--warmup", "3s", "--duration", "600ms", "--connections", 2, server.url)
+        done = self.run_load("--warmup", "3s", "--duration", "1500ms", "--connections", 2, server.url)
         self.errors(done)
         j = done.json
         self.assertGreater(j["requests_total"], j["requests"])
         self.assertGreater(j["requests"], 0)
-        # The measurement is a sixth of the time, so it has a small part of the bytes.
+        # The measurement is a third of the time, so it has a small part of the bytes.
         self.assertLess(j["bytes_in"], 0.6 * j["requests_total"] * len(reply()))
         self.assertGreater(j["bytes_in"], 0)
 
@@ -70,6 +70,7 @@ class Ends(rig.Case):
         done = self.run_load("--ramp", "300ms", "--duration", "1s", "--connections", 12, server.url)
         self.errors(done)
         self.assertEqual(done.json["connects"], 12)
+        self.assertTrue(rig.wait_for(lambda: server.connects >= 12))
         self.assertEqual(server.connects, 12)
         for options in (["--rate", 500], ["--warmup", "100ms"], ["--cores", rig.two_cores()]):
             self.errors(self.run_load("--ramp", "100ms", "--requests", 20, "--connections", 4, *options, server.url))
@@ -104,11 +105,11 @@ class Ends(rig.Case):
             peer.request()
             peer.send(reply())
             peer.request()
-            time.sleep(2.5)
+            time.sleep(4)
             peer.send(reply())
             peer.more()
 
-        done = self.run_load("--connections", 3, "--duration", "500ms", self.server(serve).url)
+        done = self.run_load("--connections", 3, "--duration", "2s", self.server(serve).url)
         self.errors(done)
         self.assertEqual(done.json["requests_total"], 6)
 
@@ -129,7 +130,7 @@ class Ends(rig.Case):
                 time.sleep(0.05)
                 peer.send(reply())
 
-        done = self.run_load("--rate", 1000, "--duration", "400ms", "--connections", 2, self.server(serve).url)
+        done = self.run_load("--rate", 1000, "--duration", "2s", "--connections", 2, self.server(serve).url)
         self.errors(done)
         j = done.json
         self.assertGreater(j["unsent"], 300)
@@ -144,7 +145,7 @@ class Ends(rig.Case):
     def test_a_far_too_high_rate_delays_no_reply(self):
         """To count millions of unsent requests delays no reply."""
         done = self.run_load(
-            "--rate", 1e8, "--duration", "400ms", "--connections", 2, "--timeout", "5s", self.each(reply()).url
+            "--rate", 1e8, "--duration", "2s", "--connections", 2, "--timeout", "5s", self.each(reply()).url
         )
         self.errors(done)
         j = done.json
@@ -154,7 +155,7 @@ class Ends(rig.Case):
     def test_many_unsent_requests_are_spread_evenly(self):
         """As if at equal intervals, where they are too many to count one by one."""
         server = self.each(reply())
-        for options in (["--duration", "1s"], ["--duration", "400ms", "--warmup", "1s", "--arrivals", "poisson"]):
+        for options in (["--duration", "2s"], ["--duration", "2s", "--warmup", "1s", "--arrivals", "poisson"]):
             done = self.run_load("--rate", 1e8, "--connections", 2, *options, server.url)
             self.errors(done)
             j = done.json
@@ -399,9 +400,9 @@ class Ends(rig.Case):
     def test_progress_goes_to_stderr_and_reports_to_files(self):
         server = self.each(reply())
         hdr = self.scratch / "hdr"
-        done = self.finish(self.start("--duration", "1100ms", "--connections", 2, "--hdr", hdr, server.url))
+        done = self.finish(self.start("--duration", "2500ms", "--connections", 2, "--hdr", hdr, server.url))
         self.errors(done)
-        self.assertRegex(done.err, r"^1 s, \d+ replies/s, 0 errors\n$")
+        self.assertRegex(done.err, r"^(\d+ s, \d+ replies/s, 0 errors\n)+$")
         self.assertIn(f"Total count    = {done.json['requests']:12d}]", hdr.read_text())
         done = self.run_load("--requests", 2, "--json", "-", server.url)
         self.assertEqual(json.loads(done.out)["requests"], 2)

@@ -16,6 +16,7 @@ class Errors(rig.Case):
     def counted(self, server, *options, **want):
         done = self.run_load("--requests", N, "--connections", 3, *options, server.url)
         self.errors(done, **want)
+        rig.wait_for(lambda: len(server.requests) >= N)  # of those that timed out nobody waits for the server
         self.assertEqual(len(server.requests), N)
         return done
 
@@ -115,6 +116,7 @@ class Errors(rig.Case):
             process.send_signal(signal.SIGCONT)
         done = self.finish(process)
         self.errors(done, timeout=N)
+        rig.wait_for(lambda: len(server.requests) >= N)
         self.assertEqual(len(server.requests), N)
 
     def test_a_missing_reply_times_out_after_the_duration(self):
@@ -158,9 +160,9 @@ class Errors(rig.Case):
                 "--connections",
                 4,
                 "--duration",
-                "500ms",
-                "--timeout",
                 "2s",
+                "--timeout",
+                "3s",
                 "--pipeline",
                 pipeline,
                 *options,
@@ -208,17 +210,20 @@ class Errors(rig.Case):
         self.first(done, "status", r"404 for GET /b\?\{seq:7\}")
 
     def test_the_sample_is_the_first_error_of_all_cores(self):
-        """The earliest one, on any core."""
+        """The earliest one, on any core. Who sends its next request has seen the reply to the one before."""
 
         def serve(peer):
+            n = None
             while peer.request():
+                if n == 0:
+                    seen.set()
                 with server.lock:
                     n = next(turn)
                 if n:
-                    time.sleep(0.4)
+                    seen.wait(rig.LIMIT_SECONDS)
                 peer.send(reply(status="%d Oh" % (500 + n)))
 
-        turn = iter(range(90))
+        turn, seen = iter(range(90)), threading.Event()
         server = self.server(serve)
         done = self.run_load("--requests", 8, "--connections", 4, "--cores", rig.two_cores(), server.url)
         self.errors(done, status=8)
@@ -405,7 +410,7 @@ class Errors(rig.Case):
             stop.wait(rig.LIMIT_SECONDS)
 
         stop = threading.Event()
-        for options in (["--requests", 4], ["--duration", "500ms"]):
+        for options in (["--requests", 4], ["--duration", "1500ms"]):
             server = self.server(serve)
             self.addCleanup(stop.set)
             done = self.run_load(*options, "--connections", 2, "--timeout", "2s", "--body-size", "64m", server.url)

@@ -1,7 +1,9 @@
 """Correct servers of all kinds cause no errors."""
 
 import collections
+import select
 import threading
+import time
 
 import rig
 from rig import reply
@@ -147,7 +149,7 @@ class Traffic(rig.Case):
     def test_requests_after_an_announced_close_do_not_delay_the_end(self):
         """They are no errors, and the run does not wait for them."""
         server = self.drains_after(3)
-        self.errors(self.run_load("--duration", "600ms", "--connections", 2, "--pipeline", 4, server.url))
+        self.errors(self.run_load("--duration", "2s", "--connections", 2, "--pipeline", 4, server.url))
 
     def test_a_retried_request_keeps_its_due_time(self):
         """The first reply takes a third of a second. The eleven requests that become due meanwhile are
@@ -175,36 +177,38 @@ class Traffic(rig.Case):
             self.assertGreaterEqual(ns, i * 24e6)
 
     def test_requests_are_retried_after_the_duration(self):
-        """A request that was due in time is answered, even if a connection must be opened for it."""
+        """A request that was sent in time is answered, even if a connection must be opened for it."""
 
         def serve(peer):
             seen.append(peer.request())
-            peer.sock.settimeout(0.5)
-            try:
-                while True:
+            end = time.monotonic() + 0.5  # the duration is over, as it began before the first request
+            while (left := end - time.monotonic()) > 0 and select.select([peer.sock], [], [], left)[0]:
+                peer.more()
+                while peer.data:
                     seen.append(peer.request())
-            except TimeoutError:
-                pass
             peer.send(reply(fields=b"Connection: close\r\n"))
             peer.sock.shutdown(1)
-            peer.sock.settimeout(None)
-            while peer.more():
-                pass
+            while peer.data or peer.more():
+                seen.append(peer.request())
 
         def then(peer):
-            (serve if next(state) == 0 else self.answer_all)(peer)
+            try:
+                (serve if next(state) == 0 else self.answer_all)(peer)
+            finally:
+                ended.append(peer)
 
-        state, seen = iter(range(10**9)), []
+        state, seen, ended = iter(range(10**9)), [], []
         server = self.server(then)
         done = self.run_load("--duration", "300ms", "--rate", 100, "--connections", 1, "--pipeline", 100, server.url)
         self.errors(done)
         j = done.json
-        self.assertEqual(j["unsent"], 0)
         self.assertGreater(j["requests"], 1)
-        # All but the first were sent twice.
-        self.assertEqual(j["requests"], len(seen))
-        self.assertEqual(len(server.requests), 2 * len(seen) - 1)
         self.assertEqual(j["connects"], 2)
+        self.assertTrue(rig.wait_for(lambda: len(ended) == 2))  # all that was sent has been read
+        # All but the first were sent twice. A generator that stood still meanwhile may have sent others once.
+        again = len(server.requests) - len(seen)
+        self.assertGreaterEqual(again, len(seen) - 1)
+        self.assertEqual(j["requests"], 1 + again)
 
     def answer_all(self, peer):
         while peer.request():

@@ -362,18 +362,26 @@ static void test_many_unread_responses_make_room(void **state)
     end_unread(&s, c, N, dir);
 }
 
-/* The first one is let in at once: that the others do not read is known before. */
+/* The first one is let in at once: that the others do not read is known before. A core that stands
+ * still may not know it yet: then again. */
 static void test_unread_responses_make_room_at_once(void **state)
 {
-    enum { N = 100, MORE = 5 };
+    enum { N = 100, MORE = 5, TRIES = 5 };
     struct server s;
     static struct client c[N];
+    char *dir;
     (void)state;
-    char *dir = start_unread(&s, c, N, NULL);
-    sleep_ms(4000); /* nobody reads in this time */
-    for (int i = 0; i < MORE; i++) {
+    for (int tries = 1;; tries++) {
+        dir = start_unread(&s, c, N, NULL);
+        sleep_ms(4000); /* nobody reads in this time */
+        if (is_served(&s)) break;
+        assert_true(tries < TRIES);
+        end_unread(&s, c, N, dir);
+    }
+    stats_await(&s, "total.connections_closed", 2); /* the evicted one and the one served */
+    for (int i = 1; i < MORE; i++) {
         expect_served(&s);
-        stats_await(&s, "total.connections_closed", i + 2); /* the evicted one and those served */
+        stats_await(&s, "total.connections_closed", i + 2);
     }
     assert_true(stats_number(&s, "total.connections_evicted") == 1);
     assert_true(stats_number(&s, "total.connections_refused") == 0);
