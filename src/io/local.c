@@ -5,6 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/file.h>
@@ -152,4 +155,45 @@ void local_remove(struct sock_addr *a)
         log_line("cannot remove the socket %s: %s", a->path, strerror(errno));
     unlock(locked);
     a->ino = 0;
+}
+
+/* ---- the accept queue ---- */
+
+struct queue_answer {
+    struct nlmsghdr head;
+    struct unix_diag_msg socket;
+    struct nlattr kind;
+    struct unix_diag_rqlen length;
+};
+
+/* Asks for the socket with that inode; see sock_diag(7). */
+static bool ask_queue(int fd, uint32_t inode, struct queue_answer *a)
+{
+    struct {
+        struct nlmsghdr head;
+        struct unix_diag_req what;
+    } question = {
+        .head = {.nlmsg_len = sizeof question,
+                 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                 .nlmsg_flags = NLM_F_REQUEST},
+        .what = {.sdiag_family = AF_UNIX,
+                 .udiag_states = UINT32_MAX,
+                 .udiag_ino = inode,
+                 .udiag_show = UDIAG_SHOW_RQLEN,
+                 .udiag_cookie = {UINT32_MAX, UINT32_MAX}}, /* whichever it has */
+    };
+    return send(fd, &question, sizeof question, 0) == sizeof question &&
+           recv(fd, a, sizeof *a, MSG_DONTWAIT) == sizeof *a;
+}
+
+uint32_t local_queued(int listener)
+{
+    struct stat s;
+    struct queue_answer a = {0};
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd < 0) return 0;
+    bool told = fstat(listener, &s) == 0 && ask_queue(fd, (uint32_t)s.st_ino, &a) &&
+                a.head.nlmsg_type == SOCK_DIAG_BY_FAMILY && a.kind.nla_type == UNIX_DIAG_RQLEN;
+    close(fd);
+    return told ? a.length.udiag_rqueue : 0;
 }

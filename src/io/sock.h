@@ -77,7 +77,7 @@ int sock_unacked(int fd);
 
 bool sock_is_local(int fd); /* a Unix socket */
 
-/* Connections that wait in the accept queue of a listening socket of TCP. */
+/* Connections that wait in the accept queue of a listening socket of TCP; see local_queued. */
 uint32_t sock_queued(int listener);
 
 /* Whether a TCP connection is no more: reset, or ended by both sides. */

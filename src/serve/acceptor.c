@@ -1,6 +1,7 @@
 #include "serve/acceptor.h"
 
 #include "base/log.h"
+#include "io/local.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -139,13 +140,9 @@ static struct acceptor *owner_of(struct acceptor *a)
     return a->owner ? a->owner : a;
 }
 
-/* How many wait at a Unix socket only sock_diag(7) tells. At most its queue is full; from now on it
- * takes one at a time beyond those. */
-static uint32_t count_queued(const struct acceptor *a, int listener)
+static uint32_t count_queued(int listener)
 {
-    if (!sock_is_local(listener)) return sock_queued(listener);
-    listen(listener, 0);
-    return a->backlog + 1;
+    return sock_is_local(listener) ? local_queued(listener) : sock_queued(listener);
 }
 
 /* Where a connection holds its thread, what was queued when the drain began is accepted as threads
@@ -155,7 +152,7 @@ static void count_owed(struct acceptor *a)
     uint32_t n = 1, unknown = 0;
     if (!a->io->config.one_connection) return;
     for (uint32_t i = 0; i < a->n_listeners; i++)
-        if (is_ours(&a->listener[i])) n += count_queued(a, a->listener[i].accept.listener);
+        if (is_ours(&a->listener[i])) n += count_queued(a->listener[i].accept.listener);
     atomic_compare_exchange_strong(&owner_of(a)->owed, &unknown, n);
 }
 

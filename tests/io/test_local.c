@@ -157,6 +157,30 @@ static void names_that_are_wrong(void **state)
     }
 }
 
+/* Those that wait are counted, whatever a socket is called. */
+static void the_accept_queue_is_counted(void **state)
+{
+    enum { WAITING = 3 };
+    struct sock_addr a;
+    struct sockaddr_un un;
+    int fd[WAITING];
+    (void)state;
+    int listener = listen_on(&a);
+    socklen_t len = local_raw(&a, &un);
+    for (int i = 0; i < WAITING; i++) {
+        assert_int_equal(local_queued(listener), i);
+        fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fd[i], (struct sockaddr *)&un, len), 0);
+    }
+    assert_int_equal(local_queued(listener), WAITING);
+    close(accept(listener, NULL, NULL));
+    assert_int_equal(local_queued(listener), WAITING - 1);
+    for (int i = 0; i < WAITING; i++) close(fd[i]);
+    local_remove(&a);
+    close(listener);
+    assert_int_equal(local_queued(-1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +188,7 @@ int main(void)
         cmocka_unit_test(the_file_of_another_stays),
         cmocka_unit_test(names_without_a_directory),
         cmocka_unit_test(names_that_are_wrong),
+        cmocka_unit_test(the_accept_queue_is_counted),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -4,12 +4,17 @@
 #include "server.h"
 #include "stats.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,6 +186,46 @@ static void a_drain_serves_who_waits_for_a_thread(void **state)
     drain_with_waiting(local);
 }
 
+/* One after the other, until nobody listens any more. */
+static void *come_again(void *arg)
+{
+    static const char text[] = "GET /delay/100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    size_t len = strlen(arg);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
+    char rest[4096];
+    memcpy(a.sun_path + 1, arg, len); /* an abstract name */
+    for (int err = 0; err == 0 || err == EAGAIN;) {
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        err = connect(fd, (struct sockaddr *)&a, size) == 0 ? 0 : errno;
+        struct pollfd readable = {.fd = fd, .events = POLLIN};
+        if (err == 0 && send(fd, text, sizeof text - 1, MSG_NOSIGNAL) > 0)
+            while (poll(&readable, 1, -1) > 0 && recv(fd, rest, sizeof rest, 0) > 0) continue;
+        close(fd);
+        if (err) poll(NULL, 0, 1);
+    }
+    return NULL;
+}
+
+/* Who comes after its begin is not waited for, or it would go on as long as somebody comes. */
+static void a_drain_ends_while_others_come(void **state)
+{
+    enum { COMERS = 24 };
+    pthread_t comer[COMERS];
+    struct server s;
+    char local[64], *name = strchr(strcpy(local, "unix:@"), '@') + 1;
+    (void)state;
+    snprintf(name, 40, "torc-test-comers-%d", (int)getpid());
+    server_start(&s, "--threads", "2", "--drain-timeout", "1h", "--listen", local);
+    for (int i = 0; i < COMERS; i++)
+        assert_int_equal(pthread_create(&comer[i], NULL, come_again, name), 0);
+    stats_await(&s, "total.requests", COMERS);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    for (int i = 0; i < COMERS; i++) pthread_join(comer[i], NULL);
+    server_free(&s);
+}
+
 /* ---- idle threads ---- */
 
 /* Where nothing is open, nothing has to be looked after each second. */
@@ -282,6 +327,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sleep_holds_its_thread),
         cmocka_unit_test(a_drain_ends_waiting_and_serving_threads),
         cmocka_unit_test(a_drain_serves_who_waits_for_a_thread),
+        cmocka_unit_test(a_drain_ends_while_others_come),
         cmocka_unit_test(an_idle_drain_has_nothing_to_wait_for),
         cmocka_unit_test(idle_threads_sleep),
         cmocka_unit_test(out_of_descriptors_one_thread_tries),
