@@ -136,16 +136,19 @@ static void drain_backlog(struct uring *u)
     if (!uring_pay(u)) return;
     while (u->backlog.head) {
         struct io_op *op = container_of(u->backlog.head, struct io_op, done);
-        struct io_uring_sqe *sqe = op->cancelling ? NULL : uring_get_sqe(u);
-        if (!op->cancelling && !sqe) return;
+        bool drop = op->cancelling && !(op->kind == IO_ACCEPT && op->engine_bits & WOKEN);
+        struct io_uring_sqe *sqe = drop ? NULL : uring_get_sqe(u);
+        if (!drop && !sqe) return;
         fifo_pop(&u->backlog);
         op->engine_bits &= (uint8_t)~BACKLOG;
-        if (sqe)
+        if (sqe) {
             prepare(u, sqe, op);
-        else
+            if (op->cancelling) uring_owe(u, OWED_CANCEL, (uintptr_t)op);
+        } else {
             cancel_in_backlog(u, op);
+        }
     }
-    u->blocked = false;
+    u->blocked = u->n_owed > 0;
 }
 
 /* ---- other completions ---- */
