@@ -351,6 +351,8 @@ __attribute__((noinline)) static void conn_free(struct conn *c)
 static void continue_close(struct conn *c)
 {
     struct io *io = c->ctx->io;
+    /* It may wait for a worker of the ring, and they for a disk. The close does the same. */
+    if (c->call.op.kind == IO_SHUTDOWN) io_cancel(io, &c->call.op);
     if (io_busy(&c->call.op)) return;
     io_cancel(io, &c->sock.recv);
     if (c->sock.sending) io_cancel(io, &c->sock.sending->op);

@@ -23,6 +23,7 @@ enum {
     READABLE = 1,
     ENDED = 2,  /* end of stream or an error, after the bytes */
     BROKEN = 4, /* an error, or both directions have ended */
+    URGENT = 8, /* urgent data has come (tcp(7)): a recv ends where that is, before later bytes */
 };
 
 /* ---- recv ---- */
@@ -35,10 +36,11 @@ static void make_ready(struct ep *ep, struct io_sock *s)
 }
 
 /* A short read means that the socket is empty and the next bytes bring an edge (epoll(7), Q9), but
- * not at the end of the stream: its edge came with the last bytes. */
+ * not at the end of the stream: its edge came with the last bytes. Nor at urgent data, whose edge
+ * is that of the bytes behind it; a peer that sends such may do so again. */
 static void note_short(struct io_sock *s)
 {
-    if (!(s->engine_bits & ENDED)) s->engine_bits &= (uint8_t)~READABLE;
+    if (!(s->engine_bits & (ENDED | URGENT))) s->engine_bits &= (uint8_t)~READABLE;
 }
 
 static void run_recv(struct io *io, struct io_sock *s)
@@ -210,6 +212,7 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
         struct io_sock *s = ptr;
         if (e->events & ~(uint32_t)EPOLLOUT) {
             s->engine_bits |= READABLE;
+            if (e->events & EPOLLPRI) s->engine_bits |= URGENT;
             if (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) s->engine_bits |= ENDED;
             if (e->events & (EPOLLHUP | EPOLLERR)) s->engine_bits |= BROKEN;
             make_ready(ep, s);
@@ -261,8 +264,8 @@ static int epoll_sock_open(struct io *io, struct io_sock *s, bool accepted)
     int err = accepted ? 0 : nonblock_set(s->fd, true);
     if (err < 0) return err;
     s->engine_bits = 0;
-    return epoll_control(io, EPOLL_CTL_ADD, s->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, s,
-                         TAG_SOCK);
+    return epoll_control(io, EPOLL_CTL_ADD, s->fd,
+                         EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, s, TAG_SOCK);
 }
 
 static int epoll_descriptor(const struct io_sock *s)

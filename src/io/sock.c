@@ -293,12 +293,24 @@ bool sock_is_closed(int fd)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE;
 }
 
+static bool listener_info(int listener, struct tcp_info *out)
+{
+    socklen_t len = sizeof *out;
+    return getsockopt(listener, IPPROTO_TCP, TCP_INFO, out, &len) == 0 &&
+           out->tcpi_state == TCP_LISTEN;
+}
+
+/* Of a listening socket, two of the counts are of its queue (tcp_get_info in Linux). */
 uint32_t sock_queued(int listener)
 {
     struct tcp_info info;
-    socklen_t len = sizeof info;
-    if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) return 0;
-    return info.tcpi_state == TCP_LISTEN ? info.tcpi_unacked : 0;
+    return listener_info(listener, &info) ? info.tcpi_unacked : 0;
+}
+
+uint32_t sock_backlog(int listener)
+{
+    struct tcp_info info;
+    return listener_info(listener, &info) ? info.tcpi_sacked : UINT32_MAX;
 }
 
 int sock_taken(const struct sock_addr *addr)

@@ -80,6 +80,10 @@ bool sock_is_local(int fd); /* a Unix socket */
 /* Connections that wait in the accept queue of a listening socket of TCP; see local_queued. */
 uint32_t sock_queued(int listener);
 
+/* How long that queue may be, as listen(2) was told; UINT32_MAX if the kernel does not say, as of a
+ * Unix socket. */
+uint32_t sock_backlog(int listener);
+
 /* Whether a TCP connection is no more: reset, or ended by both sides. */
 bool sock_is_closed(int fd);
 

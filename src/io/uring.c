@@ -136,35 +136,37 @@ static void drain_backlog(struct uring *u)
     if (!uring_pay(u)) return;
     while (u->backlog.head) {
         struct io_op *op = container_of(u->backlog.head, struct io_op, done);
-        struct io_uring_sqe *sqe = op->cancelling ? NULL : uring_get_sqe(u);
-        if (!op->cancelling && !sqe) return;
+        bool drop = op->cancelling && !(op->kind == IO_ACCEPT && op->engine_bits & WOKEN);
+        struct io_uring_sqe *sqe = drop ? NULL : uring_get_sqe(u);
+        if (!drop && !sqe) return;
         fifo_pop(&u->backlog);
         op->engine_bits &= (uint8_t)~BACKLOG;
-        if (sqe)
+        if (sqe) {
             prepare(u, sqe, op);
-        else
+            if (op->cancelling) uring_owe(u, OWED_CANCEL, (uintptr_t)op);
+        } else {
             cancel_in_backlog(u, op);
+        }
     }
-    u->blocked = false;
+    u->blocked = u->n_owed > 0;
 }
 
 /* ---- other completions ---- */
 
 /* The kernel cancels what needs a worker thread if it cannot make one, as at the limit of processes
- * (RLIMIT_NPROC). It is then done here, as epoll does. As the kernel tries for a tenth of a second
- * and more before it cancels, it is not asked for a while. */
+ * (RLIMIT_NPROC). It is then done here, as epoll does, but for the shutdown of a socket that only
+ * the ring has. As the kernel tries for a tenth of a second and more before it cancels, it is not
+ * asked for a while. */
 static int without_worker(struct uring *u, struct io_call *c)
 {
     static atomic_bool told;
-    const struct io_sock *s = c->sock.sock;
     u->no_worker_until = u->io->now + NO_WORKER_NS;
     if (!atomic_exchange(&told, true))
         log_line("the kernel makes no worker threads%s; the cores wait for the disk themselves",
                  limit_of_thread(EAGAIN));
+    if (c->op.kind == IO_SHUTDOWN) return -EAGAIN;
     counter_add(&u->io->stats.syscalls, 1);
-    if (c->op.kind != IO_SHUTDOWN) return file_call(u->io, c);
-    if (s->engine_bits & SOCK_DIRECT) return -EAGAIN;
-    return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+    return file_call(u->io, c);
 }
 
 /* What file_call knows. */
@@ -289,18 +291,27 @@ static bool call_at_once(struct io *io, const struct io_call *c)
            (is_of_file(&c->op) && io->now < uring_of(io)->no_worker_until);
 }
 
-/* The socket may be asked on any kernel. */
-static bool asks_socket(const struct io_call *c)
+/* Of an ordinary descriptor. The socket may be asked on any kernel; and the ring has a shutdown
+ * done by a worker thread, behind calls on files that may take as long as their disk does. */
+static bool is_of_socket(const struct io_call *c)
 {
-    return c->op.kind == IO_UNACKED && !(c->sock.sock->engine_bits & SOCK_DIRECT);
+    return (c->op.kind == IO_UNACKED || c->op.kind == IO_SHUTDOWN) &&
+           !(c->sock.sock->engine_bits & SOCK_DIRECT);
+}
+
+static int socket_call(const struct io_call *c)
+{
+    int fd = c->sock.sock->fd;
+    if (c->op.kind == IO_UNACKED) return sock_unacked(fd);
+    return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
 static void uring_call(struct io *io, struct io_call *c)
 {
-    bool asks = asks_socket(c);
-    if (asks || call_at_once(io, c)) {
+    bool of_socket = is_of_socket(c);
+    if (of_socket || call_at_once(io, c)) {
         counter_add(&io->stats.syscalls, 1);
-        io_complete_later(io, &c->op, asks ? sock_unacked(c->sock.sock->fd) : file_call(io, c));
+        io_complete_later(io, &c->op, of_socket ? socket_call(c) : file_call(io, c));
     } else if (c->op.kind == IO_POLL) {
         uring_poll_start(uring_of(io), c);
     } else {

@@ -60,6 +60,7 @@ enum {
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
     LIMITED = 16, /* recv was armed with a limit */
     BROKEN = 32,  /* watch: the peer has reset */
+    WOKEN = 64,   /* accept: its poll was, so it looks once, even if it is cancelled */
     /* of a send */
     FULL = 16,     /* the socket is: a poll for room is in flight */
     WRITABLE = 32, /* it has found room, and is being cancelled */

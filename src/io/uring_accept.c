@@ -32,8 +32,10 @@ static void polled(struct uring *u, struct io_op *op, int res)
 {
     op->engine_bits &= (uint8_t)~POLLING;
     if (res > 0) {
+        op->engine_bits |= WOKEN;
         uring_push(u, op);
-        if (op->cancelling) uring_owe(u, OWED_CANCEL, (uintptr_t)op);
+        bool later = op->engine_bits & BACKLOG; /* then its cancel comes after it, too */
+        if (op->cancelling && !later) uring_owe(u, OWED_CANCEL, (uintptr_t)op);
     } else {
         io_complete(u->io, op, op->cancelling ? -ECANCELED : res, false);
     }
@@ -46,6 +48,7 @@ void uring_accept_cqe(struct uring *u, struct io_op *op, int res, unsigned flags
         polled(u, op, res);
         return;
     }
+    op->engine_bits &= (uint8_t)~WOKEN;
     if (res >= 0) io_complete(u->io, op, res, true);
     if (flags & IORING_CQE_F_MORE) return;
     if (op->cancelling) {

@@ -142,7 +142,7 @@ void uring_recv(struct io *io, struct io_sock *s)
 /* ---- into memory of the caller ---- */
 
 /* A socket's own link is free, for it waits for no buffer; the operation's may be used in the
- * backlog. */
+ * backlog. It is no link from then on, until it is set again. */
 void uring_recv_into(struct io *io, struct io_sock *s)
 {
     s->into = s->recv.into;
@@ -189,6 +189,7 @@ void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags
         io_complete(u->io, op, -ECANCELED, false);
     } else if (res < 0) {
         op->engine_bits |= WAITING;
+        list_init(&s->queue); /* a receive into memory may have left its address there */
     } else if (op->res) {
         io_complete(u->io, op, -ESHUTDOWN, false);
     } else {

@@ -71,12 +71,10 @@ static void set_single(struct acceptor *a, bool single)
     }
 }
 
-/* Whether `factor` full accept queues per listener would exceed the limit. One batch can take all
- * connections of a queue. */
+/* Whether `factor` batches would exceed the limit. */
 static bool is_near_limit(const struct acceptor *a, uint32_t factor)
 {
-    return is_full(a) || a->max_conns - (*a->n_open - *a->n_refused) <=
-                             factor * a->n_listeners * (a->backlog + 1);
+    return is_full(a) || a->max_conns - (*a->n_open - *a->n_refused) <= factor * a->batch;
 }
 
 /* ---- at the limit ---- */
@@ -259,6 +257,7 @@ struct listener *acceptor_add_listener(struct acceptor *a, int fd)
     ASSERT(a->n_listeners < LISTEN_MAX);
     struct listener *l = &a->listener[a->n_listeners++];
     l->acceptor = a;
+    l->queue = a->backlog;
     l->accept = (struct io_accept){.op = {.fn = on_accept}, .listener = fd};
     l->warned_at = &l->own_warning;
     wheel_timer_init(&l->retry, on_retry);
@@ -269,6 +268,7 @@ void acceptor_add_shared(struct acceptor *a, struct listener *of)
 {
     struct listener *l = acceptor_add_listener(a, of->accept.listener);
     l->warned_at = &of->own_warning;
+    l->queue = of->queue;
     l->shared = true;
     l->kept = of->kept;
 }
@@ -286,6 +286,9 @@ void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
     a->n_open = n_open;
     a->n_refused = n_refused;
     wheel_timer_init(&a->search, on_search);
+    /* All of each queue, which holds one more than listen(2) was told. */
+    a->batch = 0;
+    for (uint32_t i = 0; i < a->n_listeners; i++) a->batch += a->listener[i].queue + UINT64_C(1);
     if (is_near_limit(a, 1)) set_single(a, true);
     start_accepting(a);
 }

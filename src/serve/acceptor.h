@@ -26,8 +26,9 @@ struct acceptor;
 struct listener {
     struct io_accept accept;
     struct acceptor *acceptor;
-    bool shared; /* another acceptor closes it */
-    bool kept;   /* another process has it, too, and serves who comes from the drain on */
+    uint32_t queue; /* connections that its accept queue can hold; UINT32_MAX: unknown */
+    bool shared;    /* another acceptor closes it */
+    bool kept;      /* another process has it, too, and serves who comes from the drain on */
     struct wheel_timer retry;     /* after descriptors ran out */
     _Atomic uint64_t own_warning; /* io time; */
     _Atomic uint64_t *warned_at;  /* of the last one: its own, or of the listener that it shares */
@@ -39,7 +40,8 @@ struct acceptor {
     const uint32_t *n_open;                     /* the core's connections */
     const uint32_t *n_refused;                  /* of these, those that come on top of the limit */
     uint32_t max_conns;                         /* limit of the others */
-    uint32_t backlog;                           /* connections that one accept queue can hold */
+    uint32_t backlog;                           /* the `queue` of listeners that are added */
+    uint64_t batch;                             /* connections that may be accepted at once */
     uint64_t admit_timeout;                     /* ns */
     void (*admit)(struct acceptor *a, int fd);  /* takes over an accepted socket */
     void (*refuse)(struct acceptor *a, int fd); /* likewise, beyond the limit */

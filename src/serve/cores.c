@@ -139,7 +139,9 @@ static int add_listener(struct torc_server *s, struct core *c, struct sock_addr 
     if (fd < 0 || err < 0) return fail_listen(s, addr, fd < 0 ? fd : err);
     err = sock_keep_alive(fd, &s->options->keepalive);
     if (err < 0) log_line("cannot set TCP keep-alive: %s; continuing without", strerror(-err));
-    acceptor_add_listener(&c->acceptor, fd)->kept = given >= 0;
+    struct listener *l = acceptor_add_listener(&c->acceptor, fd);
+    l->kept = given >= 0;
+    if (l->kept) l->queue = sock_backlog(fd); /* as long as who opened it has made it */
     return 0;
 }
 

@@ -19,6 +19,7 @@ enum {
     COLOUR_STEP = 64,  /* all within half a page, so a small handler's stack is in the other half */
     GUARD = 64 * 1024, /* larger than most frames, or they could step over it */
     TRIM_MAX = 128,    /* per call: the core serves nobody while it unmaps */
+    DRAIN_PASSES = 8,
 };
 
 struct fiber {
@@ -59,6 +60,7 @@ void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
     *p = (struct fiber_pool){
         .stack_size = whole_pages(stack_size), .max = max, .thread = pthread_self()};
     list_init(&p->free);
+    list_init(&p->emptied);
 }
 
 /* Called by fiber_entry on the fiber's own stack; never returns. NULL: see fiber_pool_forked. */
@@ -101,13 +103,40 @@ COLD static struct fiber *fiber_new(struct fiber_pool *p, size_t stack_size)
     return f;
 }
 
-static void fiber_free(struct fiber *f)
+/* Neighbouring stacks are one mapping, and to unmap one from its middle takes another, which the
+ * kernel refuses at vm.max_map_count. False then: the fiber is as it was. */
+static bool fiber_free(struct fiber *f)
 {
     struct fiber_pool *p = f->pool;
-    VALGRIND_STACK_DEREGISTER(f->valgrind_id);
-    stack_forget(&f->stack, p->running ? &p->running->stack : &p->core_stack);
+    struct fiber_stack stack = f->stack;
+    unsigned valgrind_id = f->valgrind_id;
+    if (munmap(f->map, f->map_size) < 0) return false;
+    VALGRIND_STACK_DEREGISTER(valgrind_id);
+    stack_forget(&stack, p->running ? &p->running->stack : &p->core_stack);
     p->total--;
-    munmap(f->map, f->map_size);
+    return true;
+}
+
+/* Frees what is below the frame in which the fiber waits for its next function. */
+COLD static void fiber_empty(struct fiber *f)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *low = (char *)f->map + guard_size();
+    size_t unused = (size_t)((char *)f->stack.sp - low) & ~(page - 1);
+    if (unused) madvise(low, unused, MADV_DONTNEED);
+}
+
+/* True if it is no more. Those apart are last: nobody can use them. */
+static bool free_or_empty(struct fiber *f)
+{
+    struct fiber_pool *p = f->pool;
+    if (LIKELY(fiber_free(f))) return true;
+    fiber_empty(f);
+    if (f->apart)
+        list_push(&p->emptied, &f->link);
+    else
+        list_push_front(&p->emptied, &f->link);
+    return false;
 }
 
 /* The switch to the core's stack enters another one, in fiber_main; that gets no fiber then. */
@@ -122,25 +151,45 @@ void fiber_pool_forked(struct fiber_pool *p)
         child_end();
 }
 
+/* One that is between others may be unmapped after them. */
 void fiber_pool_drain(struct fiber_pool *p)
 {
+    uint32_t left = p->total;
     ASSERT(p->in_use == 0);
-    for (struct list *l; (l = list_pop(&p->free));) fiber_free(container_of(l, struct fiber, link));
-    ASSERT(p->total == 0);
+    list_splice(&p->free, &p->emptied);
+    for (int i = 0; i < DRAIN_PASSES && left > 0; i++) {
+        struct list all;
+        list_move(&p->emptied, &all);
+        left = 0;
+        for (struct list *l; (l = list_pop(&all));)
+            left += !free_or_empty(container_of(l, struct fiber, link));
+    }
+    ASSERT(p->total == left);
     p->min_free = p->surplus = 0;
+}
+
+/* Unmaps those that could not be before. Where the first still cannot, nor can most others. */
+COLD static void free_emptied(struct fiber_pool *p)
+{
+    for (uint32_t n = TRIM_MAX; n > 0 && !list_empty(&p->emptied); n--) {
+        struct list *last = p->emptied.prev;
+        list_unlink(last);
+        if (!free_or_empty(container_of(last, struct fiber, link))) return;
+    }
 }
 
 bool fiber_pool_trim(struct fiber_pool *p)
 {
     ASSERT(!p->running);
+    if (UNLIKELY(!list_empty(&p->emptied))) free_emptied(p);
     if (p->surplus == 0) p->surplus = p->min_free / 2;
     if (p->surplus > p->min_free) p->surplus = p->min_free;
     uint32_t n = p->surplus < TRIM_MAX ? p->surplus : TRIM_MAX;
     p->surplus -= n;
-    for (; n > 0; n--) {
+    for (; n > 0 && !list_empty(&p->free); n--) {
         struct list *coldest = p->free.prev;
         list_unlink(coldest);
-        fiber_free(container_of(coldest, struct fiber, link));
+        free_or_empty(container_of(coldest, struct fiber, link));
     }
     p->min_free = p->total - p->in_use;
     return p->surplus > 0;
@@ -156,7 +205,7 @@ static void switch_to(struct fiber_pool *p, struct fiber *f)
     f->returned = false;
     p->in_use--;
     if (UNLIKELY(f->apart))
-        fiber_free(f);
+        free_or_empty(f);
     else
         list_push_front(&p->free, &f->link);
 }
@@ -171,13 +220,23 @@ static void start(struct fiber_pool *p, struct fiber *f, fiber_fn *fn, void *arg
     switch_to(p, f);
 }
 
+COLD static struct fiber *fiber_emptied(struct fiber_pool *p)
+{
+    struct list *l = p->emptied.next;
+    struct fiber *f = container_of(l, struct fiber, link);
+    if (l == &p->emptied || f->apart) return NULL;
+    list_unlink(l);
+    return f;
+}
+
 int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
 {
     if (UNLIKELY(p->in_use >= p->max)) return -EAGAIN;
     struct list *l = list_pop(&p->free);
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
     if (UNLIKELY(!f)) {
-        f = fiber_new(p, p->stack_size);
+        f = fiber_emptied(p);
+        if (!f) f = fiber_new(p, p->stack_size);
         if (!f) return -ENOMEM;
     }
     start(p, f, fn, arg, owner);

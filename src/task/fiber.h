@@ -31,6 +31,7 @@ struct fiber_pool {
     const struct scope_watch *watch; /* see scope.h; NULL for none */
     pthread_t thread;                /* the only one that may use it */
     const void *_Atomic label;       /* of what ran last, for a thread that watches this one */
+    struct list emptied;             /* free, too: could not be unmapped, but have no memory */
 };
 
 /* `stack_size` (bytes) is rounded up to pages. The pool belongs to the calling thread. */
@@ -40,12 +41,14 @@ void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max);
  * one that runs returns to the core, the process ends. */
 void fiber_pool_forked(struct fiber_pool *p);
 
-/* Unmaps the stacks; asserts that every fiber has returned. The pool may be used again. */
+/* Unmaps the stacks; asserts that every fiber has returned. The pool may be used again. What the
+ * system does not unmap stays in it, and gives its memory back. */
 void fiber_pool_drain(struct fiber_pool *p);
 
 /* Unmaps half of the stacks that have been free since the last trim, in parts of TRIM_MAX, because
- * the core serves nobody meanwhile. Returns whether it should be called again soon, for the next
- * part. Call it every second or so otherwise, on the core's own stack. */
+ * the core serves nobody meanwhile. Those that the system does not unmap give their memory back,
+ * and are tried again later. Returns whether it should be called again soon, for the next part.
+ * Call it every second or so otherwise, on the core's own stack. */
 bool fiber_pool_trim(struct fiber_pool *p);
 
 /* Runs fn(arg) on a fiber until it first parks or returns. May be called on a fiber, which then

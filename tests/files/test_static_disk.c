@@ -8,10 +8,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 enum {
@@ -222,6 +224,76 @@ static void clients_that_leave_while_names_are_looked_up(void **state)
     (void)state;
     need_disk();
     leave_meanwhile(DISK_HIDES, DISK_FRESH, DISK_FILES - DISK_FRESH);
+}
+
+/* One that the server has answered with an error: it ends the stream, and waits for the client to
+ * do so. */
+static void open_lingering(struct client *c)
+{
+    client_open(c, &server);
+    client_sendf(c, "GET / HTTP/1.1\r\n\r\n");
+    client_reply(c, "GET", &reply);
+    assert_int_equal(reply.status, 400);
+}
+
+/* The worker threads of the ring all wait for the disk. */
+static void start_without_workers(struct client *slow, const char *more)
+{
+    site_start("--iowq-workers", "1", more);
+    slow_disk_set(DISK_WAITS);
+    client_open(slow, &server);
+    client_ask(slow, "GET", "/slow/70", "");
+    await_reads();
+}
+
+static void end_without_workers(struct client *slow)
+{
+    slow_disk_set(DISK_SERVES);
+    client_reply(slow, "GET", &reply);
+    expect_whole(&reply);
+    client_close(slow);
+}
+
+/* Nothing that is done for a connection at its end may wait for them: none would be closed. */
+static void connections_end_meanwhile(void **state)
+{
+    struct client slow, c;
+    (void)state;
+    need_disk();
+    start_without_workers(&slow, NULL);
+    double before = stats_number(&server, "total.connections_closed");
+    open_lingering(&c);
+    client_await_close(&c);
+    stats_await(&server, "total.connections_closed", before + 1);
+    client_close(&c);
+    end_without_workers(&slow);
+}
+
+static void await_taken(const struct client *c)
+{
+    int left = 1;
+    for (int i = 0; i < SERVER_SECONDS * 100 && left > 0; i++) {
+        assert_int_equal(ioctl(c->fd, SIOCOUTQ, &left), 0);
+        if (left > 0) sleep_ms(10);
+    }
+    assert_int_equal(left, 0);
+}
+
+/* The end of the stream of an ordinary descriptor does not wait either: it comes while the server
+ * still takes what the client sends. */
+static void streams_of_descriptors_end_meanwhile(void **state)
+{
+    struct client slow, c;
+    (void)state;
+    need_disk();
+    start_without_workers(&slow, "--no-direct");
+    open_lingering(&c);
+    client_expect_end(&c);
+    assert_true(client_try_send(&c, "more", 4));
+    await_taken(&c);
+    client_expect_end(&c); /* not a reset, as of a socket that is closed */
+    client_close(&c);
+    end_without_workers(&slow);
 }
 
 /* The drain waits for it, and for what was begun for a client that has left. */
@@ -608,6 +680,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(ranges_of_a_file_that_is_mapped, stop),
         cmocka_unit_test_teardown(clients_that_leave_meanwhile, stop),
         cmocka_unit_test_teardown(clients_that_leave_while_names_are_looked_up, stop),
+        cmocka_unit_test_teardown(connections_end_meanwhile, stop),
+        cmocka_unit_test_teardown(streams_of_descriptors_end_meanwhile, stop),
         cmocka_unit_test(an_end_while_names_are_looked_up),
         cmocka_unit_test(a_disk_that_fails_ends_the_response),
         cmocka_unit_test_teardown(a_disk_that_fails_behind_a_mapping, stop),

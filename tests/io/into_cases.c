@@ -5,6 +5,8 @@
 #include "engine_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Runs one receive to its end, and returns the result. */
@@ -286,6 +288,47 @@ static void into_works_on_sockets_of_the_caller(void **state)
     rig_close(r);
 }
 
+static struct outcome own_result;
+
+static void on_own(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io, (void)op;
+    assert_false(more);
+    own_result.res = res;
+    own_result.count++;
+}
+
+/* The program has another file in the place of the socket, as after close_range(2), and a watch of
+ * that ends at once or waits. What was received before is the caller's by then. */
+static void a_watch_after_a_receive_leaves_its_memory_alone(void **state)
+{
+    (void)state;
+    char into[64], before[sizeof into];
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open_external(r, &e, false);
+    own_result = (struct outcome){0};
+    e.sock.recv.fn = on_own;
+    peer_send(e.peer, 0, 5);
+    io_recv_into(&r->io, &e.sock, into, sizeof into);
+    TURN_UNTIL(r, !io_busy(&e.sock.recv));
+    assert_int_equal(own_result.res, 5);
+    int other = open("/dev/null", O_RDWR | O_CLOEXEC);
+    assert_int_equal(dup2(other, e.sock.fd), e.sock.fd);
+    close(other);
+    memset(into, 'x', sizeof into);
+    memcpy(before, into, sizeof into);
+    io_watch_start(&r->io, &e.sock, true);
+    for (int i = 0; i < 3; i++) rig_poll(r);
+    io_cancel(&r->io, &e.sock.recv);
+    TURN_UNTIL(r, !io_busy(&e.sock.recv));
+    assert_memory_equal(into, before, sizeof into);
+    assert_int_equal(own_result.res, -ECANCELED);
+    assert_int_equal(own_result.count, 2);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
 int into_cases(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -300,6 +343,7 @@ int into_cases(void)
         cmocka_unit_test(cancelled_as_bytes_come),
         cmocka_unit_test(many_at_once),
         cmocka_unit_test(into_works_on_sockets_of_the_caller),
+        cmocka_unit_test(a_watch_after_a_receive_leaves_its_memory_alone),
     };
     return cmocka_run_group_tests_name("into", tests, NULL, NULL);
 }

@@ -175,6 +175,39 @@ static void both_directions_at_once(void **state)
     rig_close(r);
 }
 
+static void send_urgent(int fd)
+{
+    assert_int_equal(send(fd, "!", 1, MSG_OOB), 1);
+}
+
+/* A byte of urgent data, which is no part of the stream, ends a receive before the bytes behind it
+ * (tcp(7)); they come all the same, though nothing else does. */
+static void bytes_behind_urgent_data(void **state)
+{
+    (void)state;
+    enum { PART = 40, FIRST = 3 };
+    struct rig *r = rig_open(NULL);
+    for (int into = 0; into < 2; into++)
+        for (size_t before = 0; before <= PART; before += PART) {
+            struct endpoint e;
+            endpoint_open(r, &e);
+            peer_send(e.peer, 0, FIRST);
+            peer_send(e.peer, FIRST, before);
+            send_urgent(e.peer);
+            peer_send(e.peer, FIRST + before, PART);
+            peer_settle(e.peer);
+            if (!into) endpoint_recv(&e);
+            rig_guard(r);
+            while (e.received < FIRST + before + PART) {
+                if (into && !io_busy(&e.sock.recv)) endpoint_recv_into(&e, 1000);
+                rig_turn(r, "the bytes behind", __FILE__, __LINE__);
+            }
+            rig_unguard(r);
+            endpoint_close(&e);
+        }
+    rig_close(r);
+}
+
 int recv_cases(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -186,6 +219,7 @@ int recv_cases(void)
         cmocka_unit_test(reset_by_the_peer),
         cmocka_unit_test(sockets_made_by_the_caller),
         cmocka_unit_test(both_directions_at_once),
+        cmocka_unit_test(bytes_behind_urgent_data),
     };
     return cmocka_run_group_tests_name("recv", tests, NULL, NULL);
 }

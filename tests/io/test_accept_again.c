@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <unistd.h>
 
 #ifndef IORING_ACCEPT_DONTWAIT
@@ -34,8 +35,11 @@ int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uri
                                             unsigned n, struct __kernel_timespec *ts,
                                             sigset_t *mask);
 
+static bool refuses; /* what does not fit into the submission queue */
+
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
+    if (refuses) return -EBUSY;
     change_accepts(ring);
     return __real_io_uring_submit(ring);
 }
@@ -72,9 +76,62 @@ static void look_for_the_flag(void)
     close(listener);
 }
 
+enum { POLLS = 300 };
+
+static unsigned n_polled;
+static int pipe_fds[2];
+
+static void on_poll(struct io *io, struct io_op *op, int res, bool more)
+{
+    (void)io, (void)op, (void)more;
+    assert_int_equal(res, POLLOUT);
+    n_polled++;
+}
+
+/* More than the submission queue takes, so that what follows waits behind it. */
+static void block(struct rig *r, struct io_call polls[POLLS])
+{
+    refuses = true;
+    n_polled = 0;
+    for (int i = 0; i < POLLS; i++) {
+        polls[i] =
+            (struct io_call){.op.fn = on_poll, .poll = {.fd = pipe_fds[1], .events = POLLOUT}};
+        io_call_start(&r->io, &polls[i], IO_POLL);
+    }
+}
+
+/* The kernel wakes one of those that poll a listener. That one accepts, even if it is cancelled
+ * before it can, or before it knows: nobody else would. */
+static void woken_and_cancelled_while_blocked(void **state)
+{
+    static struct io_call polls[POLLS];
+    (void)state;
+    assert_int_equal(pipe(pipe_fds), 0);
+    for (int knows = 0; knows < 2; knows++) {
+        struct rig *r = rig_open(NULL);
+        io_accept_start(&r->io, &r->accept);
+        for (int i = 0; i < 4; i++) rig_poll(r); /* now it polls */
+        int peer = tcp_connect(&r->addr.sa, r->addr.len);
+        block(r, polls);
+        if (knows) rig_poll(r);
+        io_cancel(&r->io, &r->accept.op);
+        TURN_UNTIL(r, n_polled == POLLS && !io_busy(&r->accept.op));
+        refuses = false;
+        assert_int_equal(r->accept_result.res, -ECANCELED);
+        assert_int_equal(r->accept_result.count, 1);
+        assert_int_equal(r->n_accepted, 1);
+        io_discard(&r->io, r->accepted[r->taken++]);
+        close(peer);
+        rig_close(r);
+    }
+    for (int i = 0; i < 2; i++) close(pipe_fds[i]);
+}
+
 int main(int argc, char **argv)
 {
     rig_choose(argc, argv);
     look_for_the_flag();
-    return accept_cases();
+    const struct CMUnitTest blocked[] = {cmocka_unit_test(woken_and_cancelled_while_blocked)};
+    int failed = accept_cases();
+    return failed + cmocka_run_group_tests_name("blocked", blocked, NULL, NULL);
 }

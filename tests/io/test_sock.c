@@ -10,6 +10,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -348,6 +349,30 @@ static void accepted_sockets_inherit_keep_alive(void **state)
     }
 }
 
+/* Whoever opened the listener. */
+static void the_queue_of_a_listener(void **state)
+{
+    struct sock_addr a;
+    (void)state;
+    assert_true(sock_addr_parse("127.0.0.1:0", &a));
+    int fd = sock_listen(&a, 7, true), unix_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0 && unix_fd >= 0);
+    assert_int_equal(sock_backlog(fd), 7);
+    assert_int_equal(sock_queued(fd), 0);
+    int client = tcp_connect(&a.sa, a.len);
+    assert_int_equal(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, TCP_SECONDS * 1000), 1);
+    assert_int_equal(sock_backlog(fd), 7);
+    assert_int_equal(sock_queued(fd), 1);
+    assert_int_equal(sock_backlog(client), UINT32_MAX);
+    assert_int_equal(bind(unix_fd, &(struct sockaddr){.sa_family = AF_UNIX}, sizeof(sa_family_t)),
+                     0);
+    assert_int_equal(listen(unix_fd, 7), 0);
+    assert_int_equal(sock_backlog(unix_fd), UINT32_MAX);
+    close(client);
+    close(unix_fd);
+    close(fd);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -363,6 +388,7 @@ int main(void)
         cmocka_unit_test(families_do_not_depend_on_the_system),
         cmocka_unit_test(each_family_can_have_its_own),
         cmocka_unit_test(accepted_sockets_inherit_keep_alive),
+        cmocka_unit_test(the_queue_of_a_listener),
     };
     return cmocka_run_group_tests_name("sock", tests, NULL, NULL);
 }

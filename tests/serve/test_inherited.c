@@ -183,30 +183,47 @@ static void test_given_twice(void **state)
     }
 }
 
+struct local {
+    char dir[64];
+    struct sockaddr_un un;
+    struct server_addr addr;
+};
+
+/* The second socket that is held. */
+static void open_local(struct local *l, int backlog)
+{
+    *l = (struct local){.dir = "/tmp/torc-test-inherited-XXXXXX", .un.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(l->dir));
+    snprintf(l->un.sun_path, sizeof l->un.sun_path, "%s/socket", l->dir);
+    l->addr.len = sizeof l->un;
+    memcpy(&l->addr.storage, &l->un, sizeof l->un);
+    held.fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(held.fd[1], &l->addr.sa, l->addr.len), 0);
+    assert_int_equal(listen(held.fd[1], backlog), 0);
+    held.n = 2;
+}
+
+static void close_local(const struct local *l)
+{
+    unlink(l->un.sun_path);
+    assert_int_equal(rmdir(l->dir), 0);
+}
+
 static void test_unix_socket(void **state)
 {
-    char dir[] = "/tmp/torc-test-inherited-XXXXXX";
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    struct server_addr local = {.len = sizeof a};
+    struct local local;
     struct server s;
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", dir);
-    memcpy(&local.storage, &a, sizeof a);
-    held.fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(held.fd[1], &local.sa, local.len), 0);
-    assert_int_equal(listen(held.fd[1], 16), 0);
-    held.n = 2;
+    open_local(&local, 16);
     for (int i = 0; i < 2; i++) {
         START(&s, "--cores", server_two_cores());
-        server_await_log(&s, a.sun_path);
-        expect_served(&local);
+        server_await_log(&s, local.un.sun_path);
+        expect_served(&local.addr);
         expect_served(&held.addr);
         server_stop(&s);
-        assert_int_equal(access(a.sun_path, F_OK), 0); /* it is not ours */
+        assert_int_equal(access(local.un.sun_path, F_OK), 0); /* it is not ours */
     }
-    unlink(a.sun_path);
-    assert_int_equal(rmdir(dir), 0);
+    close_local(&local);
 }
 
 /* A reload reads the options again, when the variables have gone. */
@@ -226,6 +243,46 @@ static void test_reload(void **state)
     expect_served(&held.addr);
     server_stop(&s);
     unlink(config);
+}
+
+/* All clients connect while the server is stopped, so that they are in the queue at once, which is
+ * longer than the server would make its own. At the limit they wait for one another; none is left
+ * without an answer. */
+static void crowd(const struct server_addr *addr)
+{
+    enum { N = 60 };
+    static struct client c[N];
+    struct server s;
+    START(&s, "--cores", "1", "--backlog", "1", "--max-connections", "8");
+    server_signal(&s, SIGSTOP);
+    for (int i = 0; i < N; i++) {
+        client_open_to(&c[i], addr, NULL);
+        client_ask(&c[i], "GET", "/peer", "");
+    }
+    server_signal(&s, SIGCONT);
+    for (int i = 0; i < N; i++) {
+        struct reply r = {0};
+        client_reply(&c[i], "GET", &r);
+        assert_int_equal(r.status, 200);
+        reply_free(&r);
+        client_close(&c[i]);
+    }
+    server_stop(&s);
+}
+
+static void test_longer_queue(void **state)
+{
+    (void)state;
+    crowd(&held.addr);
+}
+
+static void test_longer_queue_of_a_unix_socket(void **state)
+{
+    struct local local;
+    (void)state;
+    open_local(&local, 128);
+    crowd(&local.addr);
+    close_local(&local);
 }
 
 /* ---- two servers at a time ---- */
@@ -347,6 +404,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_given_twice, hold_one, release),
         cmocka_unit_test_setup_teardown(test_unix_socket, hold_one, release),
         cmocka_unit_test_setup_teardown(test_reload, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_longer_queue, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_longer_queue_of_a_unix_socket, hold_one, release),
         cmocka_unit_test_setup_teardown(test_two_engines_share_it, hold_one, release),
         cmocka_unit_test_setup_teardown(test_restarts, hold_one, release),
     };

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -24,6 +25,23 @@
 enum { STACK = 64 * 1024 };
 
 static struct fiber_pool pool;
+
+/* What munmap refuses, as the kernel does within a mapping at vm.max_map_count: every second call,
+ * or every one. */
+static enum { REFUSES_NONE, REFUSES_SECOND, REFUSES_ALL } refuses;
+
+int __real_munmap(void *at, size_t n);
+int __wrap_munmap(void *at, size_t n);
+
+int __wrap_munmap(void *at, size_t n)
+{
+    static __thread unsigned calls;
+    if (refuses == REFUSES_ALL || (refuses == REFUSES_SECOND && calls++ % 2)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return __real_munmap(at, n);
+}
 
 /* The steps that the fibers of a test took, in order. */
 static char trace[64];
@@ -363,11 +381,22 @@ static void use(uint32_t n)
     for (uint32_t i = 0; i < n; i++) fiber_resume(&pool, many[i].self);
 }
 
-static bool is_mapped(void *at)
+static bool look_at(void *at, unsigned char *in_core)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return mincore((void *)((uintptr_t)at & ~(page - 1)), page, in_core) == 0;
+}
+
+static bool is_mapped(void *at)
+{
     unsigned char in_core;
-    return mincore((void *)((uintptr_t)at & ~(page - 1)), page, &in_core) == 0;
+    return look_at(at, &in_core);
+}
+
+static bool is_resident(void *at)
+{
+    unsigned char in_core;
+    return look_at(at, &in_core) && in_core & 1;
 }
 
 static void trim_unmaps_half_of_those_always_free(void **state)
@@ -427,6 +456,98 @@ static void trim_unmaps_the_least_recently_used(void **state)
     assert_true(busy.done);
 }
 
+enum { REFUSED = 40, DEEP = 16 * 1024 };
+
+static struct fiber *deep[REFUSED];
+static uint32_t n_deep;
+
+static void park_deep(void *arg)
+{
+    volatile char bytes[DEEP];
+    (void)arg;
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = 1;
+    deep[n_deep++] = fiber_self(&pool);
+    fiber_park(&pool);
+}
+
+/* Has `n` fibers use their stacks at once. */
+static void use_deep(uint32_t n)
+{
+    n_deep = 0;
+    for (uint32_t i = 0; i < n; i++) assert_int_equal(fiber_start(&pool, park_deep, NULL), 0);
+    for (uint32_t i = 0; i < n; i++) fiber_resume(&pool, deep[i]);
+    assert_int_equal(pool.in_use, 0);
+}
+
+static uint32_t count_mapped(struct fiber *const at[REFUSED])
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < REFUSED; i++) n += is_mapped(at[i]);
+    return n;
+}
+
+/* A stack that cannot be unmapped stays one of the pool's: it is counted, is used again, and is
+ * unmapped when it can be. */
+static void stacks_that_cannot_be_unmapped(void **state)
+{
+    (void)state;
+    struct fiber *at[REFUSED];
+    use_deep(REFUSED);
+    memcpy(at, deep, sizeof at);
+    fiber_pool_trim(&pool);
+    refuses = REFUSES_SECOND;
+    for (int i = 0; i < 3; i++) {
+        fiber_pool_trim(&pool);
+        assert_int_equal(pool.total, count_mapped(at));
+    }
+    refuses = REFUSES_ALL;
+    for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, count_mapped(at));
+    uint32_t kept = pool.total, created = pool.n_created;
+    assert_true(kept > 1 && kept < REFUSED);
+    use_deep(kept);
+    assert_int_equal(pool.n_created, created);
+    assert_int_equal(pool.total, kept);
+    for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
+    refuses = REFUSES_NONE;
+    for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
+    assert_in_range(pool.total, 0, 1);
+    assert_int_equal(pool.total, count_mapped(at));
+}
+
+/* What it has used is free all the same. */
+static void stacks_that_stay_mapped_have_no_memory(void **state)
+{
+    (void)state;
+    use_deep(REFUSED);
+    char *used = (char *)deep[0] - DEEP;
+    assert_true(is_resident(used));
+    refuses = REFUSES_ALL;
+    fiber_pool_drain(&pool);
+    assert_int_equal(pool.total, REFUSED);
+    assert_true(is_mapped(used));
+    assert_false(is_resident(used));
+    use_deep(REFUSED);
+    assert_int_equal(pool.total, REFUSED);
+    refuses = REFUSES_NONE;
+}
+
+/* One of a size of its own is nobody else's. */
+static void a_stack_apart_that_cannot_be_unmapped(void **state)
+{
+    (void)state;
+    int runs = 0;
+    use(1);
+    refuses = REFUSES_ALL;
+    assert_int_equal(fiber_start_apart(&pool, STACK / 4, run_once, &runs, NULL), 0);
+    assert_int_equal(pool.total, 2);
+    use(3);
+    assert_int_equal(pool.total, 4);
+    refuses = REFUSES_NONE;
+    fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, 3);
+}
+
 static void pool_is_reusable_after_drain(void **state)
 {
     (void)state;
@@ -471,6 +592,9 @@ int main(void)
         CASE(trim_unmaps_half_of_those_always_free),
         CASE(trim_is_bounded),
         CASE(trim_unmaps_the_least_recently_used),
+        CASE(stacks_that_cannot_be_unmapped),
+        CASE(stacks_that_stay_mapped_have_no_memory),
+        CASE(a_stack_apart_that_cannot_be_unmapped),
         CASE(pool_is_reusable_after_drain),
         CASE(drain_asserts_that_all_returned),
     };
