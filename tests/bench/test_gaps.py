@@ -158,9 +158,9 @@ class Gaps(unittest.TestCase):
 
         claim = dataclasses.replace(asked.claim, take=take, needs=lambda: None)
         lock = mock.MagicMock()
-        lock.return_value.__enter__.return_value.scratch = context.TOP
+        lock.return_value.__enter__.return_value = context.TOP
         with (
-            mock.patch.object(running.alone, "Lock", lock),
+            mock.patch.object(running.alone, "lock", lock),
             mock.patch.object(running, "write_static"),
             mock.patch.object(running.proc, "LIBC"),
             mock.patch.object(running.os, "sched_setaffinity"),
