@@ -3,6 +3,8 @@
 
 #include "client/pg.h"
 
+#include "base/slice.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -131,6 +133,48 @@ static bool has_state(const PGresult *answer, const char *state)
     return own && strcmp(own, state) == 0;
 }
 
+static const char *skip_comment(const char *sql)
+{
+    unsigned depth = 0; /* they nest */
+    do {
+        bool begins = strncmp(sql, "/*", 2) == 0, ends = strncmp(sql, "*/", 2) == 0;
+        depth += begins;
+        depth -= ends;
+        sql += begins || ends ? 2 : 1;
+    } while (depth && *sql);
+    return sql;
+}
+
+/* Empty where the statement begins with anything else. */
+static slice first_word(const char *sql)
+{
+    for (;;) {
+        sql += strspn(sql, " \t\r\n\f\v(");
+        if (strncmp(sql, "--", 2) == 0)
+            sql += strcspn(sql, "\r\n");
+        else if (strncmp(sql, "/*", 2) == 0)
+            sql = skip_comment(sql);
+        else
+            break;
+    }
+    size_t n = 0;
+    while (slice_lower(sql[n]) >= 'a' && slice_lower(sql[n]) <= 'z') n++;
+    return slice_of(sql, n);
+}
+
+/* Whether all that the statement does is in one transaction. What it calls cannot end that: only
+ * CALL and DO can, and some commands that define or maintain something, which take no parameters.
+ */
+static bool is_of_one_transaction(const char *sql)
+{
+    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
+                                        "MERGE",  "WITH",   "VALUES", "TABLE"};
+    slice word = first_word(sql);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (slice_ieq(word, slice_str(words[i]))) return true;
+    return false;
+}
+
 /* Whether the query failed for no reason of its own, and without effect. In a transaction what
  * preceded it is lost, too; nothing precedes what begins it. */
 static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight *f)
@@ -138,8 +182,11 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
     if (c->tx && !f->query->begins) return false;
     if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
     if (has_state(f->answer, "57014")) return f->may_be_hit; /* meant another */
-    /* From within a procedure, which may have committed something before. */
-    if (PQresultErrorField(f->answer, PG_DIAG_CONTEXT)) return false;
+    /* From within a procedure, which may have committed something before; or it just tells the
+     * parameters, as the server does if it is set to. */
+    if (PQresultErrorField(f->answer, PG_DIAG_CONTEXT) &&
+        !is_of_one_transaction(f->query->statement->sql))
+        return false;
     return has_state(f->answer, "26000")     /* the statement was forgotten; */
            || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
 }

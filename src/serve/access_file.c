@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,9 +24,23 @@ int access_file_open(const char *path)
     return fd;
 }
 
+/* The path of what a link names; malloc'ed. NULL and errno. */
+static char *target_of(const char *link)
+{
+    char to[PATH_MAX], *path = NULL;
+    ssize_t n = readlink(link, to, sizeof to - 1);
+    if (n < 0) return NULL;
+    to[n] = '\0';
+    const char *slash = to[0] == '/' ? NULL : strrchr(link, '/');
+    int before = slash ? (int)(slash - link) + 1 : 0;
+    return asprintf(&path, "%.*s%s", before, link, to) < 0 ? NULL : path;
+}
+
 /* Whether a file can be made at `path`, which is not there. */
 static int check_directory(const char *path)
 {
+    size_t n = strlen(path);
+    if (n && path[n - 1] == '/') return -EISDIR;
     char *copy = strdup(path);
     if (!copy) return -ENOMEM;
     int err = faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
@@ -32,17 +48,33 @@ static int check_directory(const char *path)
     return err;
 }
 
-int access_file_check(const char *path)
+/* The same, of a path that may be a link, and that link's target another: the file is made where
+ * the last of them leads. These are not too many, or the path would not just be missing. */
+static int check_missing(const char *path)
 {
     struct stat st;
+    char *own = NULL;
+    while (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        char *next = target_of(path);
+        int err = errno;
+        free(own);
+        if (!next) return -err;
+        path = own = next;
+    }
+    int err = check_directory(path);
+    free(own);
+    return err;
+}
+
+int access_file_check(const char *path)
+{
+    struct stat st = {0};
     size_t n = path ? strlen(path) : 0;
     if (!path) return 0;
     if (n && path[n - 1] == '/') return -EISDIR;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return -EISDIR;
-    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0) return 0;
-    if (errno != ENOENT || !n) return -errno;
-    if (lstat(path, &st) == 0) return 0; /* a link to where one may be made */
-    return check_directory(path);
+    if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0) return S_ISSOCK(st.st_mode) ? -ENXIO : 0;
+    return errno == ENOENT && n ? check_missing(path) : -errno;
 }
 
 bool access_file_regular(int fd)

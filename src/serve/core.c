@@ -16,9 +16,9 @@
 #define TRIM_NS         (10 * NS_PER_MS)  /* between the parts of a trim */
 #define YIELD_NS        (100 * NS_PER_MS) /* between two looks for who waits, while somebody does */
 
-/* A core without connections looks for memory to return for so long after the last one: jemalloc
- * returns what has been free for 10 s. Then it sleeps, but for a look whether it can still be woken
- * (base/wake.h). */
+/* A core without connections looks each second for memory to return for so long after the last one:
+ * jemalloc returns what has been free for 10 s. Then it sleeps, but for a look every so often,
+ * whether it can still be woken, too (base/wake.h). */
 enum { IDLE_SECONDS = 16 };
 #define SLEEP_NS (4 * NS_PER_S)
 
@@ -119,17 +119,26 @@ static bool yield(struct core *c)
     return true;
 }
 
+static void return_memory(struct core *c)
+{
+    loop_return_memory(&c->loop);
+    if (loop_has_jemalloc()) return;
+    if (heap_is_due(&c->heap, c->loop.io.now, http_buffered(&c->http)))
+        signals_ask(c->signals, ASKED_HEAP);
+}
+
 static void on_housekeeping(struct wheel_timer *t)
 {
     struct core *c = container_of(t, struct core, housekeeping);
     warnings_tell(&c->http.warnings, c->loop.io.now);
     io_check(&c->loop.io);
     if (c->http.n_open == 0 && c->idle_seconds == IDLE_SECONDS) {
+        return_memory(c);
         wheel_set(&c->loop.io.wheel, t, c->loop.io.now + SLEEP_NS);
         return;
     }
     bool more = http_housekeeping(&c->http);
-    if (!more) loop_return_memory(&c->loop);
+    if (!more) return_memory(c);
     uint64_t pause = more ? TRIM_NS : yield(c) ? YIELD_NS : HOUSEKEEPING_NS;
     if (pause == HOUSEKEEPING_NS && c->http.n_open == 0) c->idle_seconds++;
     wheel_set(&c->loop.io.wheel, t, c->loop.io.now + pause);

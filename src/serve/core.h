@@ -5,8 +5,10 @@
 #include "base/recorder.h"
 #include "http/http.h"
 #include "serve/acceptor.h"
+#include "serve/heap.h"
 #include "serve/hooks.h"
 #include "serve/loop.h"
+#include "serve/signals.h"
 #include "torc.h"
 
 struct access_log_buffer;
@@ -37,7 +39,8 @@ struct core {
     struct http_context http;
     struct acceptor acceptor;
     struct wheel_timer housekeeping;
-    unsigned idle_seconds;         /* without a connection */
+    unsigned idle_seconds; /* without a connection */
+    struct heap_share heap;
     struct access_log_buffer *log; /* NULL without an access log */
     uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 
@@ -66,6 +69,7 @@ struct core {
     unsigned index;
     void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
     void *server;
+    struct server_signals *signals; /* of the server, whose control thread it asks */
 
     struct core_change change; /* the one under way */
 };

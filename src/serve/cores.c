@@ -213,6 +213,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     c->index = i;
     c->on_state = on_state;
     c->server = s;
+    c->signals = &s->signals;
     c->acceptor.backlog = (uint32_t)o->backlog;
     if (!admin && s->log) c->log = access_log_buffer(s->log, i);
     if (!admin) c->files = static_core_of(s->files, i);

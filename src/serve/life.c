@@ -9,6 +9,7 @@
 #include "base/stdio.h"
 #include "serve/check.h"
 #include "serve/cores.h"
+#include "serve/heap.h"
 #include "serve/needs.h"
 #include "serve/process.h"
 #include "serve/reload.h"
@@ -92,13 +93,15 @@ static void undo(struct torc_server *s, int err)
 }
 
 /* Returns when SIGTERM, SIGINT or torc_server_stop asks the server to stop. A reload that is asked
- * for while one is under way follows it. */
+ * for while one is under way follows it. A look at the heap may last for a tenth of a second, for
+ * which no request waits here. */
 static void wait_for_stop(struct torc_server *s)
 {
-    const unsigned all = ASKED_STOP | ASKED_RELOAD | ASKED_TAKEN;
+    const unsigned all = ASKED_STOP | ASKED_RELOAD | ASKED_TAKEN | ASKED_HEAP;
     bool again = false;
     for (unsigned asked; !((asked = signals_take(&s->signals, all)) & ASKED_STOP);) {
         if (asked & ASKED_TAKEN) reload_finish(s);
+        if (asked & ASKED_HEAP) heap_look();
         again |= asked & ASKED_RELOAD;
         if (!again || s->reload.next) continue;
         again = false;

@@ -3,7 +3,6 @@
 #include "base/assert.h"
 #include "base/limit.h"
 #include "base/log.h"
-#include "serve/heap.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -97,10 +96,7 @@ static void choose_arena(struct loop *l)
 
 void loop_return_memory(const struct loop *l)
 {
-    if (l->decay[0])
-        mallctl(l->decay, NULL, NULL, NULL, 0);
-    else if (!mallctl)
-        heap_trim();
+    if (l->decay[0]) mallctl(l->decay, NULL, NULL, NULL, 0);
 }
 
 /* Where the system refuses close_range, which is of Linux 5.9, one after the other: at the start

@@ -86,7 +86,8 @@ void loop_pin(struct loop *l);
 /* Waits for the thread, if it was started, and closes what loop_prepare opened. */
 void loop_join(struct loop *l);
 
-/* Returns freed memory to the system. jemalloc does so by itself only while a thread allocates. */
+/* Returns freed memory to the system, with jemalloc, which does so by itself only while a thread
+ * allocates. Without it, see heap.h. */
 void loop_return_memory(const struct loop *l);
 
 /* Whether the program is linked with jemalloc; each loop then has its own arena. */

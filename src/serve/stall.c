@@ -32,7 +32,7 @@ struct stall_seen {
     uint64_t busy_at;       /* when it was first seen to run; 0: not yet */
     struct progress before; /* of its thread, at that time */
     uint64_t said_at;       /* of the last message; 0: none */
-    bool counted;
+    bool counted, told;
 };
 
 /* ---- telling ---- */
@@ -182,17 +182,21 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
         seen->turn = turn;
         seen->since = now;
         seen->busy_at = 0;
-        seen->counted = false;
+        seen->counted = seen->told = false;
         return;
     }
-    if (seen->counted) return;
-    if (!seen->busy_at) {
+    if (seen->told) return;
+    bool first = !seen->busy_at;
+    if (first) {
         seen->busy_at = now;
         seen->before = progress_of(tid);
     }
     if (now - seen->since < w->limit) return;
+    if (!seen->counted) counter_add(&c->stalls, 1);
     seen->counted = true;
-    counter_add(&c->stalls, 1);
+    /* The machine stood still. Whether it has a CPU while it runs is known at the next look. */
+    if (first && seen->before.state == 'R') return;
+    seen->told = true;
     if (seen->said_at && now - seen->said_at < QUIET) return;
     seen->said_at = now;
     tell(c, seen, now);

@@ -102,6 +102,35 @@ class Script(unittest.TestCase):
             self.assertEqual((none.returncode, none.stdout), (1, ""))
             self.assertIn("none were started", none.stderr)
 
+    def rows(self, directory, *query):
+        url = "postgresql://torc:{}@127.0.0.1:{}/torc".format(
+            *((directory / name).read_text().strip() for name in ("pg.password", "pg.port"))
+        )
+        done = subprocess.run(["psql", url, "-qtAc", *query], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split()
+
+    def test_a_start_that_fails_leaves_what_an_earlier_one_made(self):
+        if why := stage.backends_missing():
+            self.skipTest(why)
+        scratch = self.scratch()
+        directory = self.start(scratch)
+        self.rows(directory, "CREATE TABLE kept AS SELECT 42 AS row")
+        for which in "pg", "redis":
+            self.assertEqual(self.ask(scratch, "halt", which).returncode, 0)
+        for option, which in ("--redis-port", "redis"), ("--pg-port", "pg"):
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                done = self.ask(scratch, "start", "--dir", directory, option, taken.getsockname()[1])
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(f"{which} does not start; all it said is in {directory}/{which}.log", done.stderr)
+            self.assertTrue((directory / "pg.password").exists())
+            self.assertTrue((directory / "pg").is_dir())
+            self.assertIn("pg does not run\nredis does not run\n", self.ask(scratch, "status").stdout)
+        self.assertEqual(self.start(scratch, "--dir", directory), directory)
+        self.assertEqual(self.rows(directory, "SELECT row FROM kept"), ["42"])
+        self.assertEqual(self.ask(scratch, "stop").returncode, 0)
+        self.assertFalse(directory.exists(), "it is still that of the first start")
+
     def test_the_status_of_what_never_started(self):
         if why := stage.backends_missing():
             self.skipTest(why)

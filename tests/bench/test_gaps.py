@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import re
 import types
 import unittest
 from unittest import mock
@@ -48,6 +49,11 @@ def without_measures(one):
 def unanswered(one):
     slices = [dataclasses.replace(each, good=0) for each in one.slices]
     return dataclasses.replace(one, good=0, p50=0.0, p99=0.0, mean=0.0, measures={}, slices=slices)
+
+
+def says_at_once(one):
+    """That answers came in no time, where there were none."""
+    return isinstance(one, str) and re.search(r"\b(within|after more than) 0\b|^0 µs$", one)
 
 
 class Gaps(unittest.TestCase):
@@ -122,7 +128,8 @@ class Gaps(unittest.TestCase):
             for at in places(taken, lambda one: isinstance(one, Seen)):
                 with self.subTest(name, at=at):
                     try:
-                        self.kept(name, conclude(*changed(taken, at, unanswered)))
+                        entry = self.kept(name, conclude(*changed(taken, at, unanswered)))
+                        self.assertEqual(list(places(entry, says_at_once)), [])
                     except Lacking as why:
                         self.assertRegex(str(why), r"^no request was answered \(.+\): run it again$")
                         ended.add(name)
@@ -133,6 +140,23 @@ class Gaps(unittest.TestCase):
         found = conclude(*changed(taken, (2, ("after a spike", "adaptive")), unanswered))
         self.assertFalse(found.holds)
         self.assertIn("after the spike", found.missed[0])
+
+    def test_a_server_that_answers_nothing_in_time_is_not_fast(self):
+        settings = {
+            "database": ((0, ("bounded", 2.0), 0), "with a bounded queue it was no sooner than without"),
+            "overload": (
+                (2, ("2×", "adaptive")),
+                "refusing, its p99 was more than 3 times that of a calm server",
+            ),
+        }
+        for name, (at, said) in settings.items():
+            with self.subTest(name):
+                conclude, taken = self.concluded(name)
+                found = conclude(*changed(taken, at, unanswered))
+                self.assertIn(said, found.missed)
+                for text in (found.verdict, found.brief):
+                    self.assertNotIn("99 % of them within", text)
+                    self.assertNotIn("come within", text)
 
     def test_a_capacity_that_is_not_known_is_no_rate(self):
         seen = unanswered(sample_experiments.SEEN)
@@ -158,9 +182,9 @@ class Gaps(unittest.TestCase):
 
         claim = dataclasses.replace(asked.claim, take=take, needs=lambda: None)
         lock = mock.MagicMock()
-        lock.return_value.__enter__.return_value.scratch = context.TOP
+        lock.return_value.__enter__.return_value = context.TOP
         with (
-            mock.patch.object(running.alone, "Lock", lock),
+            mock.patch.object(running.alone, "lock", lock),
             mock.patch.object(running, "write_static"),
             mock.patch.object(running.proc, "LIBC"),
             mock.patch.object(running.os, "sched_setaffinity"),

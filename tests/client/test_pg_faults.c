@@ -148,7 +148,10 @@ static void test_a_cancel_long_over_repeats_nothing(void **state)
 static void test_no_procedure_is_repeated(void **state)
 {
     static const char *const states[] = {"0A000", "26000"};
+    static const char *const calls[] = {"CALL run()", "-- a\n/* SELECT /* b */ */ call run()",
+                                        "do 'BEGIN CALL run(); END'"};
     char sql[200], want[32];
+    int runs = 0;
     (void)state;
     server_start(&rig);
     pg_query("CREATE SEQUENCE runs");
@@ -158,14 +161,46 @@ static void test_no_procedure_is_repeated(void **state)
                  "nextval('runs'); COMMIT; RAISE EXCEPTION USING ERRCODE = '%s'; END$$",
                  states[i]);
         pg_query(sql);
-        snprintf(want, sizeof want, "EREMOTEIO %s", states[i]);
-        assert_non_null(strstr(pg_get("/query?sql=CALL%20run()", 502), want));
-        snprintf(want, sizeof want, "%d", i + 1);
-        assert_string_equal(pg_query("SELECT last_value FROM runs"), want);
+        for (int n = 0; n < 3; n++) {
+            snprintf(want, sizeof want, "EREMOTEIO %s", states[i]);
+            assert_non_null(strstr(pg_get(pg_path("/query?sql=", calls[n], ""), 502), want));
+            snprintf(want, sizeof want, "%d", ++runs);
+            assert_string_equal(pg_query("SELECT last_value FROM runs"), want);
+        }
     }
     pg_query("DROP PROCEDURE run");
     pg_query("DROP SEQUENCE runs");
     server_stop(&rig);
+}
+
+/* Their error has a context, too, where the server is set to tell what the parameters were. */
+static void test_queries_are_repeated_whose_parameters_are_told(void **state)
+{
+    static const char *const sql[] = {
+        "SELECT * FROM changed WHERE a = $1",
+        "\n-- of one\n /* as /* this */ */ (select * FROM changed WHERE a = $1)",
+        "WITH c AS (SELECT * FROM changed) SELECT * FROM c WHERE a = $1",
+        "INSERT INTO changed VALUES ($1) RETURNING *",
+    };
+    char url[512];
+    (void)state;
+    snprintf(url, sizeof url, "%s&options=-c%%20log_parameter_max_length_on_error%%3D100",
+             backends_pg());
+    pg_set("PG_URL", url);
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_query("CREATE TABLE changed (a int)");
+    for (int change = 0; change < 3; change++) {
+        for (size_t i = 0; i < sizeof sql / sizeof *sql; i++)
+            pg_get(pg_path("/query?sql=", sql[i], "&p=1"), 200);
+        pg_query("ALTER TABLE changed ADD COLUMN b text");
+        for (size_t i = 0; i < sizeof sql / sizeof *sql; i++)
+            pg_get(pg_path("/query?sql=", sql[i], "&p=1"), 200);
+        pg_query("ALTER TABLE changed DROP COLUMN b");
+    }
+    pg_query("DROP TABLE changed");
+    server_stop(&rig);
+    pg_reset();
 }
 
 /* No cancel request of another query can hit it: it never shares a connection. */
@@ -456,6 +491,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_others_survive_a_cancel),
         cmocka_unit_test(test_a_cancel_long_over_repeats_nothing),
         cmocka_unit_test(test_no_procedure_is_repeated),
+        cmocka_unit_test(test_queries_are_repeated_whose_parameters_are_told),
         cmocka_unit_test(test_a_procedure_shares_no_connection),
         cmocka_unit_test(test_many_cancels_at_once),
         cmocka_unit_test(test_down),

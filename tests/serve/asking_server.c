@@ -149,7 +149,7 @@ static void spins(torc_req *rq, void *arg)
     struct timespec now, until;
     (void)arg;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
+    until.tv_sec += 2;
     do clock_gettime(CLOCK_MONOTONIC, &now);
     while (now.tv_sec < until.tv_sec || now.tv_nsec < until.tv_nsec);
     torc_replyf(rq, 200, "spun");
@@ -157,7 +157,7 @@ static void spins(torc_req *rq, void *arg)
 
 static void rests_and_spins(torc_req *rq, void *arg)
 {
-    const struct timespec rest = {.tv_nsec = 400000000};
+    const struct timespec rest = {1, 500000000};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &rest, NULL);
     spins(rq, arg);
 }

@@ -363,7 +363,7 @@ static void test_a_handler_that_was_blocked_lacked_no_cpu(void **state)
     struct client c;
     struct reply r = {0};
     (void)state;
-    server_start(&s, "--stall-warn", "500ms");
+    server_start(&s, "--stall-warn", "2s");
     client_open(&c, &s);
     client_ask(&c, "GET", "/rests-and-spins", "");
     await_held(&s, "/rests-and-spins");

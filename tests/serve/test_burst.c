@@ -3,6 +3,7 @@
 #include "client.h"
 #include "server.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,13 +86,38 @@ static void what_the_heap_took_is_given_back(void **state)
     server_stop(&s);
 }
 
+#ifdef __GLIBC__
+/* That takes long, and requests would wait for it. */
+static void no_core_looks_at_the_heap(void **state)
+{
+    static const char looked[] = "the heap is looked at by ";
+    struct server s;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_fetch(&s.addr, "/plaintext", &r);
+    server_await_log(&s, looked);
+    server_signal(&s, SIGTERM);
+    assert_int_equal(server_wait(&s), 0);
+    for (const char *at = server_log(&s); (at = strstr(at, looked)); at++)
+        assert_memory_equal(at + strlen(looked), "torc-control\n", strlen("torc-control\n"));
+    reply_free(&r);
+    server_free(&s);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_given_back),
     };
-    const struct CMUnitTest of_malloc[] = {cmocka_unit_test(what_the_heap_took_is_given_back)};
+    const struct CMUnitTest of_malloc[] = {
+        cmocka_unit_test(what_the_heap_took_is_given_back),
+#ifdef __GLIBC__ /* others need no look */
+        cmocka_unit_test(no_core_looks_at_the_heap),
+#endif
+    };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (strstr(argv[1], "burst_server")) /* torc-lab has jemalloc, and holds less of a body */
         failed += cmocka_run_group_tests(of_malloc, NULL, NULL);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void test_text(void **state)
@@ -251,19 +253,36 @@ static void test_json_without_check_is_rejected(void **state)
     server_free(&s);
 }
 
+static void make_link(const char *target, const char *dir, const char *name, char path[64])
+{
+    snprintf(path, 64, "%s/%s", dir, name);
+    assert_int_equal(symlink(target, path), 0);
+}
+
 /* As at the start; no file is made. */
 static void test_a_log_that_cannot_be_opened(void **state)
 {
     char dir[] = "/tmp/torc-check-XXXXXX", missing[64], made[64], as_file[64];
+    char lost[64], second[64], slash[64], good[64];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
     struct {
         const char *path;
         int status, err;
-    } cases[] = {{missing, 1, ENOENT}, {dir, 1, EISDIR}, {as_file, 1, ENOTDIR}, {made, 0, 0}};
+    } cases[] = {{missing, 1, ENOENT},    {dir, 1, EISDIR},    {as_file, 1, ENOTDIR},
+                 {lost, 1, ENOENT},       {second, 1, ENOENT}, {slash, 1, EISDIR},
+                 {at.sun_path, 1, ENXIO}, {good, 0, 0},        {made, 0, 0}};
     (void)state;
     assert_non_null(mkdtemp(dir));
     snprintf(missing, sizeof missing, "%s/no/log", dir);
     snprintf(made, sizeof made, "%s/log", dir);
     snprintf(as_file, sizeof as_file, "/proc/self/exe/log");
+    make_link("no/log", dir, "lost", lost);
+    make_link("lost", dir, "second", second);
+    make_link("log/", dir, "slash", slash);
+    make_link("log", dir, "good", good);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/socket", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct server s;
         struct server_how how = {.engine = server_engine};
@@ -276,6 +295,9 @@ static void test_a_log_that_cannot_be_opened(void **state)
         server_free(&s);
         assert_int_equal(access(made, F_OK), -1);
     }
+    const char *const ours[] = {lost, second, slash, good, at.sun_path};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) assert_int_equal(unlink(ours[i]), 0);
+    close(fd);
     assert_int_equal(rmdir(dir), 0);
 }
 

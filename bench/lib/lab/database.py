@@ -50,7 +50,7 @@ def take(stage: Stage) -> Finding:
 def conclude(taken: Taken) -> Finding:
     most = max(times for _, times in taken)
     without, bounded = (taken[name, most][0] for name in SETTINGS)
-    soon = bounded.p99 < (without.p50 if without.good else DEADLINE)
+    soon = bool(bounded.good) and bounded.p99 < (without.p50 if without.good else DEADLINE)
     missed = failing(
         {
             f"with a bounded queue it answered less than {percent(ENOUGH)} of what the database can": (
@@ -59,12 +59,13 @@ def conclude(taken: Taken) -> Finding:
             "with a bounded queue it was no sooner than without": soon,
         }
     )
+    times = f", 99 % of them {bounded.within}" if bounded.good else ""
     late = f", half of them after more than {latency(without.p50)}" if without.good and not without.unsent else ""
     verdict = (
         f"Asked for {most:g} times what {CONNECTIONS} connections can do, a server without limits answers "
         f"{without.per_second:.0f} requests/s in time{late}; {_each(without.given_up, without)} wait {DEADLINE:g} s "
         f"for nothing. With a bounded queue it answers {bounded.per_second:.0f}, "
-        f"{percent(bounded.per_second / CAPACITY)} of the ceiling, 99 % of them {bounded.within}, and "
+        f"{percent(bounded.per_second / CAPACITY)} of the ceiling{times}, and "
         f"refuses {_each(bounded.refused, bounded)} at once."
     )
     theory = (
@@ -127,8 +128,7 @@ def _row(name: str, of_capacity: float, seen: Seen, also: dict[str, Any]) -> lis
     measures = [f"{also[key]:.2f}" if key in also else "–" for key in ("concurrency", "asynchrony")]
     share = percent(seen.per_second / CAPACITY)
     offered = [name, f"{CAPACITY * of_capacity:.0f}", f"{seen.per_second:.0f}", share]
-    times = [seen.time(seen.p50), seen.time(seen.p99)] if seen.good else ["–", "–"]
-    return [*offered, *times, *rates, *measures]
+    return [*offered, seen.time(seen.p50), seen.time(seen.p99), *rates, *measures]
 
 
 def _each(count: int, seen: Seen) -> str:

@@ -95,12 +95,12 @@ class Seen:
         return self.per_second * self.mean + self.given_up / self.seconds * self.timeout
 
     def time(self, seconds: float) -> str:
-        """Its p50 or p99 in a table."""
-        return "≥ " * bool(self.unsent) + latency(seconds)
+        """Its p50 or p99 in a table; both are of good answers."""
+        return "≥ " * bool(self.unsent) + latency(seconds) if self.good else "–"
 
     @property
     def within(self) -> str:
-        """Its p99, after "99 % of them"."""
+        """Its p99, after "99 % of them"; of good answers, which there have to be."""
         return f"within {latency(self.p99)}" + " or more" * bool(self.unsent)
 
     def plain(self) -> dict[str, Any]:

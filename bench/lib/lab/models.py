@@ -6,7 +6,7 @@ from typing import Any
 from .. import proc
 from ..peers import JAVA_THREADS, PEERS
 from ..subjects import WARMUP
-from ..table import latency, percent
+from ..table import percent
 from .claim import HEADS, Claim, Finding, Parameter, failing, measured, threaded
 from .flow import Flow, Seen
 from .picture import Bar, Picture
@@ -181,7 +181,7 @@ def _other(name: str, seen: Seen, also: dict[str, Any], asked: Asked) -> str:
 
 def _row(name: str, ceiling: float, seen: Seen, also: dict[str, Any]) -> list[str]:
     figures = [f"{seen.per_second:,.0f}", percent(seen.per_second / ceiling)]
-    times = [latency(seen.p50), latency(seen.p99), f"{seen.cpus:.2f}"]
+    times = [seen.time(seen.p50), seen.time(seen.p99), f"{seen.cpus:.2f}"]
     keys = (("concurrency", ",.0f"), ("parallelism", ".2f"), ("asynchrony", ".3f"))
     told = [f"{also[key]:{form}}" if key in also else "–" for key, form in keys]
     if name in OTHERS:

@@ -77,10 +77,11 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
     need_answers({"calm": calm})
     soon = bool(after.good) and after.p99 <= SOON * calm.p99
     share = shed.per_second / capacity
+    calmly = bool(shed.good) and shed.p99 <= SOON * calm.p99
     missed = failing(
         {
             f"refusing, it answered less than {percent(ENOUGH)} of what it can": share >= ENOUGH,
-            f"refusing, its p99 was more than {SOON:g} times that of a calm server": shed.p99 <= SOON * calm.p99,
+            f"refusing, its p99 was more than {SOON:g} times that of a calm server": calmly,
             f"after the spike its p99 was more than {SOON:g} times that of a calm server": soon,
         }
     )
@@ -104,6 +105,9 @@ def conclude(capacity: float, calm: Seen, taken: Samples, recovery: float = WHOL
         f"Asked for {TWICE:g} times what it can compute, 99 % of the answers of a core that takes every request "
         f"come {without.within}, and of one that refuses some {shed.within}; it answers "
         f"{percent(without.per_second / capacity)} and {percent(share)} of its capacity."
+        if without.good and shed.good
+        else f"Asked for {TWICE:g} times what it can compute, a core that takes every request answers "
+        f"{percent(without.per_second / capacity)} of its capacity, and one that refuses some {percent(share)}."
     )
     samples = {"capacity": capacity, "calm": calm.plain(), **samples}
     pictures = [_goodput(capacity, taken), _latency(calm, taken)]
@@ -149,7 +153,8 @@ def _latency(calm: Seen, taken: Samples) -> Picture:
 
 def _row(offered: str, name: str, capacity: float, calm: Seen, seen: Seen) -> list[str]:
     figures = [f"{seen.per_second:,.0f}", percent(seen.per_second / capacity), seen.time(seen.p50), seen.time(seen.p99)]
-    return [offered, name, *figures, f"{seen.p99 / calm.p99:.1f}", f"{seen.refused / seen.seconds:,.0f}"]
+    times = f"{seen.p99 / calm.p99:.1f}" if seen.good else "–"
+    return [offered, name, *figures, times, f"{seen.refused / seen.seconds:,.0f}"]
 
 
 CLAIM = Claim(

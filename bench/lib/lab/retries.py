@@ -158,7 +158,7 @@ def _attempts(attempts: float, capacity: float, before: float, unsent: int) -> s
 def _row(name: str, before: float, attempts: float, good: float, back: float, seen: Seen) -> list[str]:
     figures = [f"{rate:,.0f}" for rate in (before, attempts, good)]
     counts = [f"{count:,}" for count in (seen.refused, seen.given_up)]
-    return [name, *figures, percent(back), seen.time(seen.p99) if seen.good else "–", *counts]
+    return [name, *figures, percent(back), seen.time(seen.p99), *counts]
 
 
 CLAIM = Claim(

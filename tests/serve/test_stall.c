@@ -1,0 +1,151 @@
+/* What is said of a core that is held, by looks at times that are made up. */
+
+#include "serve/core.h"
+#include "serve/stall.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { LOOKS_MAX = 8 };
+
+/* The clock of the thread that watches, and when it looks after the first time; ends with 0. */
+static _Atomic uint64_t now;
+static uint64_t pause_ms[LOOKS_MAX];
+static unsigned n_looks;
+static sem_t looked; /* as often as it is to */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                                  const struct timespec *until);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    if (clock != CLOCK_MONOTONIC) return __real_clock_gettime(clock, out);
+    *out = (struct timespec){(time_t)(now / NS_PER_S), (long)(now % NS_PER_S)};
+    return 0;
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                                  const struct timespec *until)
+{
+    (void)until;
+    uint64_t pause = pause_ms[n_looks];
+    if (pause) {
+        n_looks++;
+        now += pause * NS_PER_MS;
+        return 0;
+    }
+    sem_post(&looked);
+    return pthread_cond_wait(cond, mutex);
+}
+
+/* ---- a handler ---- */
+
+static _Atomic int tid;
+static _Atomic bool ends;
+
+static void *compute(void *arg)
+{
+    (void)arg;
+    tid = (int)syscall(SYS_gettid);
+    while (!ends) continue;
+    return NULL;
+}
+
+static void *wait_for_end(void *arg)
+{
+    tid = (int)syscall(SYS_gettid);
+    pthread_mutex_lock(arg);
+    pthread_mutex_unlock(arg);
+    return NULL;
+}
+
+/* What is said by so many looks at a core in its first turn, and how many stalls are counted. */
+static unsigned watch(const uint64_t *pauses, char *said, size_t size)
+{
+    int ends_of[2], before = dup(STDERR_FILENO);
+    struct stall_watch w;
+    struct core *c = aligned_alloc(_Alignof(struct core), sizeof *c);
+    assert_non_null(c);
+    memset(c, 0, sizeof *c);
+    c->loop.tid = tid;
+    c->loop.io.stats.turns = c->loop.io.stats.woken = 1;
+    memcpy(pause_ms, pauses, sizeof pause_ms);
+    n_looks = 0;
+    now = 1000 * NS_PER_S;
+    assert_int_equal(pipe(ends_of), 0);
+    dup2(ends_of[1], STDERR_FILENO);
+    stall_start(&w, c, 1, 500 * NS_PER_MS);
+    sem_wait(&looked);
+    stall_stop(&w);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(ends_of[1]);
+    ssize_t n = read(ends_of[0], said, size - 1);
+    said[n > 0 ? n : 0] = '\0';
+    close(ends_of[0]);
+    unsigned stalls = (unsigned)c->stalls;
+    free(c);
+    return stalls;
+}
+
+/* The two looks at the handler are that far apart; between them it has a CPU for moments. */
+static void one_that_lacks_a_cpu_is_told(void **state)
+{
+    static const uint64_t in_time[LOOKS_MAX] = {125, 900}, late[LOOKS_MAX] = {600, 900};
+    static const uint64_t *const cases[] = {in_time, late};
+    pthread_t thread;
+    char said[512];
+    (void)state;
+    tid = 0;
+    ends = false;
+    assert_int_equal(pthread_create(&thread, NULL, compute, NULL), 0);
+    while (!tid) usleep(1000);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(watch(cases[i], said, sizeof said), 1);
+        assert_non_null(strstr(said, "its handler has held core 0 for "));
+        assert_non_null(strstr(said, "other programs or a CPU quota kept it from one\n"));
+    }
+    /* By one look it cannot be known. */
+    assert_int_equal(watch((const uint64_t[LOOKS_MAX]){600}, said, sizeof said), 1);
+    assert_string_equal(said, "");
+    ends = true;
+    pthread_join(thread, NULL);
+}
+
+static void one_that_is_blocked_is_told_at_once(void **state)
+{
+    pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t thread;
+    char said[512];
+    (void)state;
+    tid = 0;
+    pthread_mutex_lock(&held);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_end, &held), 0);
+    while (!tid) usleep(1000);
+    sleep(1); /* it waits by now */
+    assert_int_equal(watch((const uint64_t[LOOKS_MAX]){600}, said, sizeof said), 1);
+    assert_non_null(strstr(said, "it is blocked in the system call futex\n"));
+    pthread_mutex_unlock(&held);
+    pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_lacks_a_cpu_is_told),
+        cmocka_unit_test(one_that_is_blocked_is_told_at_once),
+    };
+    sem_init(&looked, 0, 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
