@@ -230,7 +230,8 @@ static bool is_finished(const struct loop *l)
 {
     struct core *c = core_of(l);
     return c->http.n_open == 0 && (!c->serves || acceptor_idle(&c->acceptor)) &&
-           ticks_idle(&c->http) && hooks_stop(&c->hooks, &c->http) && http_stop(&c->http);
+           ticks_idle(&c->http) && core_end_posts(c) && hooks_stop(&c->hooks, &c->http) &&
+           http_stop(&c->http);
 }
 
 static void on_end(struct loop *l)

@@ -24,6 +24,7 @@ static void on_state(struct core *c, enum loop_state state)
 {
     struct torc_server *s = c->server;
     if (state == LOOP_OPEN || state == LOOP_BROKEN) c->is_open = state == LOOP_OPEN;
+    if (state == LOOP_READY || state == LOOP_BROKEN) c->takes_posts = state == LOOP_READY;
     pthread_mutex_lock(&s->mutex);
     s->state[c - s->cores] = state;
     pthread_cond_signal(&s->changed);
