@@ -1,0 +1,7 @@
+#pragma once
+/* The listening sockets of a server, which its cores have. */
+
+#include "serve/server_state.h"
+
+/* Opens them all, of cores that have not started. 0, or server_fail. */
+int listening_open(struct torc_server *s);
