@@ -66,7 +66,8 @@ struct core {
     uint32_t n_ticks;
     struct hooks hooks; /* their list and number */
     unsigned index;
-    void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
+    void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread, */
+    void (*on_lost)(struct core *c, uint32_t listener);      /* and so is this: see acceptor.lost */
     void *server;
 
     struct core_change change; /* the one under way */

@@ -127,6 +127,7 @@ static void init_core(struct torc_server *s, uint32_t i)
     c->openers = s->openers;
     c->index = i;
     c->on_state = on_state;
+    c->on_lost = listening_lost;
     c->server = s;
     c->acceptor.backlog = (uint32_t)o->backlog;
     if (!admin && s->log) c->log = access_log_buffer(s->log, i);

@@ -34,6 +34,7 @@ static bool abandon(const char *what)
 /* False if a handler or a job has not returned even after it was cancelled. */
 static bool drain(struct torc_server *s)
 {
+    s->is_ending = true;
     uint64_t until = clock_ns() + (s->now ? options_get(s->now)->drain_timeout : 0);
     cores_command(s, 0, s->n_cores, LOOP_DRAIN);
     if (!cores_await_end(s, 0, s->n_cores, until)) {
@@ -55,7 +56,7 @@ static bool end_all(struct torc_server *s)
     stall_stop(&s->stalls);
     process_end();
     if (!drained) s->status = EXIT_ABANDONED;
-    if (drained && cores_broken(s)) s->status = EXIT_START;
+    if (drained && (cores_broken(s) || s->lost_listener)) s->status = EXIT_START;
     if (!drained || cores_broken(s)) {
         needs_flush_log(s);
         return false;
@@ -167,6 +168,7 @@ int torc_server_start(torc_server *s)
     if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING))
         return fail_started(s, phase);
     s->error[0] = '\0';
+    s->is_ending = s->lost_listener = false;
     stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
     stack_find_loaded();
     process_begin();

@@ -87,3 +87,20 @@ int listening_open(struct torc_server *s)
     if (err < 0 || !o->has_admin) return err;
     return add_listener(s, &s->cores[s->n_cores], &o->admin, -1);
 }
+
+/* A socket that was given may be shut down by another process that has it; one of our own by
+ * whoever may destroy sockets, as ss -K does. It cannot be opened again: its address could be
+ * another then, and a Unix socket stays shut. Who watches over the server can start it with
+ * another. */
+void listening_lost(struct core *c, uint32_t listener)
+{
+    struct torc_server *s = c->server;
+    const struct options *o = s->options;
+    bool admin = c->index == s->n_cores;
+    char text[SOCK_ADDR_TEXT];
+    if (s->is_ending || signals_stop_asked(&s->signals)) return; /* by a core that has ended */
+    if (atomic_exchange(&s->lost_listener, true)) return;        /* another core has told */
+    sock_addr_format(admin ? &o->admin : &o->listen[listener], text);
+    log_line("the listening socket %s was shut down from outside; the server ends", text);
+    signals_ask(&s->signals, ASKED_STOP);
+}

@@ -61,11 +61,13 @@ struct torc_server {
     struct mount *mounts;           /* of torc_static_dir, see mount.c */
     struct static_files *files;     /* what the cores have open */
     const struct io_engine *engine;
-    _Atomic int phase;        /* enum server_phase */
-    _Atomic bool has_read;    /* torc_server_parse was called */
-    _Atomic bool has_run;     /* torc_server_run was called */
-    _Atomic bool has_signals; /* which are torc's, in torc_server_run */
-    _Atomic bool backtraces;  /* backtrace_install was called */
+    _Atomic int phase;          /* enum server_phase */
+    _Atomic bool has_read;      /* torc_server_parse was called */
+    _Atomic bool has_run;       /* torc_server_run was called */
+    _Atomic bool has_signals;   /* which are torc's, in torc_server_run */
+    _Atomic bool backtraces;    /* backtrace_install was called */
+    _Atomic bool is_ending;     /* its cores are told to end */
+    _Atomic bool lost_listener; /* one was shut down from outside, which ends the server */
     struct server_signals signals;
 
     pthread_t control;   /* see life.c */

@@ -228,6 +228,69 @@ static void test_reload(void **state)
     unlink(config);
 }
 
+/* ---- sockets that others shut down ---- */
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    while ((text = strstr(text, what))) n++, text++;
+    return n;
+}
+
+/* The server drains, and says once why it does. */
+static void expect_end(struct server *s, struct client *asks, const char *address)
+{
+    char line[256];
+    struct reply r = {0};
+    snprintf(line, sizeof line, "the listening socket %s was shut down from outside", address);
+    server_await_log(s, line);
+    client_reply(asks, "GET", &r);
+    assert_int_equal(r.status, 200);
+    client_close(asks);
+    reply_free(&r);
+    assert_int_equal(server_wait(s), 1);
+    assert_int_equal(count(server_log(s), "was shut down"), 1);
+    server_free(s);
+}
+
+static void shut_down(const struct server_addr *addr, int fd, const char *address)
+{
+    struct server s;
+    struct client c;
+    START(&s, "--cores", server_two_cores(), "--drain-timeout", "60s");
+    client_open_to(&c, addr, NULL);
+    client_ask(&c, "GET", "/slow", "");
+    server_await_log(&s, "handler: begins");
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    expect_end(&s, &c, address);
+}
+
+static void test_shut_down(void **state)
+{
+    char address[64];
+    (void)state;
+    snprintf(address, sizeof address, "127.0.0.1:%u",
+             ntohs(((const struct sockaddr_in *)&held.addr.storage)->sin_port));
+    shut_down(&held.addr, held.fd[0], address);
+}
+
+static void test_unix_socket_is_shut_down(void **state)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct server_addr local;
+    char address[64];
+    (void)state;
+    int n = snprintf(address, sizeof address, "unix:@torc-test-inherited-%d", (int)getpid());
+    memcpy(a.sun_path + 1, address + strlen("unix:@"), (size_t)n - strlen("unix:@"));
+    local.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)n - strlen("unix:"));
+    memcpy(&local.storage, &a, sizeof a);
+    held.fd[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    held.n = 2;
+    assert_int_equal(bind(held.fd[1], &local.sa, local.len), 0);
+    assert_int_equal(listen(held.fd[1], 16), 0);
+    shut_down(&local, held.fd[1], address);
+}
+
 /* ---- two servers at a time ---- */
 
 static void start_on(struct server *s, const char *engine)
@@ -347,6 +410,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_given_twice, hold_one, release),
         cmocka_unit_test_setup_teardown(test_unix_socket, hold_one, release),
         cmocka_unit_test_setup_teardown(test_reload, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_shut_down, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_unix_socket_is_shut_down, hold_one, release),
         cmocka_unit_test_setup_teardown(test_two_engines_share_it, hold_one, release),
         cmocka_unit_test_setup_teardown(test_restarts, hold_one, release),
     };

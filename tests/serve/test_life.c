@@ -300,6 +300,29 @@ static void the_time_of_the_drain_needs_nobody(void **state)
     torc_server_free(s);
 }
 
+/* The program's own, as ss -K would: no system call tells the two apart. */
+static void shut_down_listener(int port)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in a = {0};
+        int listens = 0;
+        socklen_t len = sizeof a, size = sizeof listens;
+        if (getsockname(fd, (struct sockaddr *)&a, &len) < 0 || ntohs(a.sin_port) != port) continue;
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+        if (listens) assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    }
+}
+
+static void one_that_nobody_can_reach_ends(void **state)
+{
+    (void)state;
+    torc_server *s = started_server();
+    get(s, "/hello", "hello");
+    shut_down_listener(torc_server_port(s, 0));
+    assert_int_equal(torc_server_join(s), 1);
+    torc_server_free(s);
+}
+
 /* ---- what it says ---- */
 
 /* Starts and ends a server; what it has written to stderr meanwhile. */
@@ -1427,6 +1450,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(free_stops_what_runs),
         cmocka_unit_test(it_drains_by_itself),
         cmocka_unit_test(the_time_of_the_drain_needs_nobody),
+        cmocka_unit_test(one_that_nobody_can_reach_ends),
         cmocka_unit_test(files_alone_need_a_root),
         cmocka_unit_test(its_own_threads_do_not_wait_for_it),
         cmocka_unit_test(a_child_does_not_wait_for_it),
