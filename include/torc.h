@@ -371,7 +371,8 @@ TORC_API int torc_server_run(torc_server *s);
  * server could not start; 2 for wrong options; 3 if the engine requested by name is unavailable; 1
  * also if the kernel refuses the engine's system calls later, or another process shuts a listening
  * socket down, after a drain; 4 if a handler had not returned 5 seconds after the drain cancelled
- * it, or a job of torc_work 5 seconds after that or after --drain-timeout. Where a core or a job
+ * it, a job of torc_work 5 seconds after that or after --drain-timeout, or a write to the access
+ * log 4 seconds after the drain, as to a disk that does not answer. Where a core or a job
  * could not end, its thread or its memory is left behind: torc_server_free then frees nothing
  * unless it has returned meanwhile, and the program must not free what its handlers and jobs use:
  * it had better end, by _exit(2), as exit(3) takes libraries apart that they may be in the middle

@@ -62,7 +62,7 @@ static bool end_all(struct torc_server *s)
         return false;
     }
     cores_join(s);
-    needs_close_files(s);
+    if (!needs_close_files(s)) s->status = EXIT_ABANDONED;
     return true;
 }
 

@@ -24,7 +24,8 @@ enum server_phase {
     SERVER_ABANDONED, /* it has ended, but a handler still holds its core */
 };
 
-/* What torc_server_main returns. ABANDONED: a handler or a job has not returned. */
+/* What torc_server_main returns. ABANDONED: a handler, a job or the disk of the access
+ * log has not returned. */
 enum server_exit { EXIT_START = 1, EXIT_OPTIONS, EXIT_ENGINE, EXIT_ABANDONED };
 
 /* New settings, see reload.c. */
