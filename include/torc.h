@@ -372,11 +372,11 @@ TORC_API int torc_server_run(torc_server *s);
  * also if the kernel refuses the engine's system calls later, or another process shuts a listening
  * socket down, after a drain; 4 if a handler had not returned 5 seconds after the drain cancelled
  * it, a job of torc_work 5 seconds after that or after --drain-timeout, or a write to the access
- * log 4 seconds after the drain, as to a disk that does not answer. Where a core or a job
- * could not end, its thread or its memory is left behind: torc_server_free then frees nothing
- * unless it has returned meanwhile, and the program must not free what its handlers and jobs use:
- * it had better end, by _exit(2), as exit(3) takes libraries apart that they may be in the middle
- * of (OpenSSL). -EBUSY, with nothing printed, if it was called for this server before.
+ * log or a reload a few seconds after the drain, as from a disk that does not answer. Where a core
+ * or a job could not end, its thread or its memory is left behind: torc_server_free then frees
+ * nothing unless it has returned meanwhile, and the program must not free what its handlers and
+ * jobs use: it had better end, by _exit(2), as exit(3) takes libraries apart that they may be in
+ * the middle of (OpenSSL). -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ have one that does nothing

@@ -2,6 +2,7 @@
 /* The state of a server, shared by the files that implement it: server.c (set-up), life.c (life
  * cycle), cores.c, admin.c (admin listener) and check.c (--check). */
 
+#include "base/latch.h"
 #include "files/static.h"
 #include "http/middleware.h"
 #include "serve/access_log.h"
@@ -24,8 +25,7 @@ enum server_phase {
     SERVER_ABANDONED, /* it has ended, but a handler still holds its core */
 };
 
-/* What torc_server_main returns. ABANDONED: a handler, a job or the disk of the access
- * log has not returned. */
+/* What torc_server_main returns. ABANDONED: a handler, a job or a disk has not returned. */
 enum server_exit { EXIT_START = 1, EXIT_OPTIONS, EXIT_ENGINE, EXIT_ABANDONED };
 
 /* New settings, see reload.c. */
@@ -33,7 +33,12 @@ struct reload {
     struct option_set *base; /* what the program has set, before config file and command line */
     int argc;
     char **argv;
-    struct option_set *next; /* the settings that the cores are taking; NULL: none */
+    bool checks;                /* the settings that follow are being read and checked, */
+    bool has_thread;            /* on a thread of their own: until that ends, all of this and */
+    pthread_t thread;           /* the `change` of the cores are its */
+    struct latch end;           /* of the checks */
+    struct option_set *checked; /* NULL: they are refused */
+    struct option_set *next;    /* the settings that the cores are taking; NULL: none */
     struct http_limits admin_limits;
     _Atomic uint32_t n_left;      /* cores that have not taken them */
     struct access_move *log;      /* the new access log, or NULL */

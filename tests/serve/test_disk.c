@@ -1,5 +1,5 @@
-/* The access log of a server whose disk does not answer: the server ends without it. In this
- * process, as one with a thread that a disk holds cannot be waited for. */
+/* A disk that does not answer: a server ends without its access log, or a reload, that waits for
+ * it. In this process, as one with a thread that a disk holds cannot be waited for. */
 
 #include "../files/slow_disk.h"
 #include "client.h"
@@ -7,6 +7,7 @@
 
 #include <torc.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,7 +63,7 @@ static void get(const torc_server *s)
     reply_free(&r);
 }
 
-static void await_write(void)
+static void await_request(void)
 {
     for (int i = 0; i < SERVER_SECONDS * 100 && slow_disk_waiting() == 0; i++) sleep_ms(10);
     assert_true(slow_disk_waiting() > 0);
@@ -119,6 +120,8 @@ static int end_aloud(torc_server *s, char *said, size_t size)
     return status;
 }
 
+/* ---- the access log ---- */
+
 /* The thread that waits for the disk ends by itself once that answers, after the server was freed.
  */
 static void a_disk_that_hangs_does_not_keep_the_server(void **state)
@@ -130,7 +133,7 @@ static void a_disk_that_hangs_does_not_keep_the_server(void **state)
     torc_server *s = start();
     slow_disk_set(DISK_WAITS);
     get(s);
-    await_write();
+    await_request();
     assert_int_equal(end_aloud(s, said, sizeof said), 4);
     assert_non_null(strstr(said, "/0: the disk does not take the last lines; "));
     torc_server_free(s);
@@ -147,10 +150,85 @@ static void a_disk_that_answers_again_is_waited_for(void **state)
     torc_server *s = start();
     slow_disk_set(DISK_WAITS);
     get(s);
-    await_write();
+    await_request();
     slow_disk_set(DISK_SERVES);
     assert_int_equal(end(s), 0);
     torc_server_free(s);
+}
+
+/* ---- a reload ---- */
+
+static char *config_dir, *config;
+
+static void configure(const char *format, const char *path)
+{
+    char text[256];
+    int n = snprintf(text, sizeof text, format, path);
+    files_write(config_dir, "config", text, (size_t)n);
+}
+
+/* A new --root is one of the disk's names, which it keeps to itself. */
+static torc_server *start_to_reload(void)
+{
+    char *path = files_path(dir, "95");
+    config_dir = files_open();
+    config = files_path(config_dir, "config");
+    char *argv[] = {"disk", "--config", config, NULL};
+    configure("idle-timeout = 7s\n", "");
+    torc_server *s = new_server();
+    assert_int_equal(torc_server_parse(s, 3, argv), 0);
+    assert_int_equal(torc_server_start(s), 0);
+    configure("root = %s\n", path);
+    slow_disk_set(DISK_HIDES);
+    torc_server_reload(s);
+    await_request();
+    get(s);
+    free(path);
+    return s;
+}
+
+static void remove_config(void)
+{
+    free(config);
+    files_close(config_dir);
+}
+
+static unsigned threads(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir("/proc/self/task");
+    assert_non_null(d);
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+/* Once its thread is done, the server can be freed. */
+static void a_reload_that_waits_does_not_keep_the_server(void **state)
+{
+    char said[1024];
+    (void)state;
+    if (!has_disk) skip();
+    unsigned before = threads();
+    torc_server *s = start_to_reload();
+    assert_int_equal(end_aloud(s, said, sizeof said), 4);
+    assert_non_null(strstr(said, "a reload still waits, as for a disk; stopping without it"));
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < SERVER_SECONDS * 100 && threads() > before; i++) sleep_ms(10);
+    assert_int_equal(threads(), before);
+    torc_server_free(s);
+    remove_config();
+}
+
+static void a_reload_that_waited_ends_with_the_server(void **state)
+{
+    (void)state;
+    if (!has_disk) skip();
+    torc_server *s = start_to_reload();
+    slow_disk_set(DISK_SERVES);
+    assert_int_equal(end(s), 0);
+    torc_server_free(s);
+    remove_config();
 }
 
 static int make(void **state)
@@ -173,6 +251,7 @@ int main(int argc, char **argv)
 {
     if (argc < 2) return 2;
     engine = argv[1];
+    if (argc > 2) cmocka_set_test_filter(argv[2]);
     torc_server *s = new_server();
     int err = torc_server_start(s);
     if (err < 0) fprintf(stderr, "skipped: %s\n", torc_server_error(s));
@@ -181,6 +260,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_disk_that_hangs_does_not_keep_the_server, stop),
         cmocka_unit_test_teardown(a_disk_that_answers_again_is_waited_for, stop),
+        cmocka_unit_test_teardown(a_reload_that_waits_does_not_keep_the_server, stop),
+        cmocka_unit_test_teardown(a_reload_that_waited_ends_with_the_server, stop),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }
