@@ -350,11 +350,11 @@ TORC_API int torc_server_port(const torc_server *s, unsigned listener);
 TORC_API const char *torc_server_address(const torc_server *s, unsigned listener);
 
 /* WAITS (of a thread that is not torc's) until a server that has started has ended:
- * torc_server_stop was called and the drain is over, or a core has failed. Returns the exit status,
- * 0, 1 or 4 as torc_server_main. May be called any number of times, from any number of threads, and
- * also once the server has ended. -EINVAL before it has started; -EDEADLK on a thread of this
- * server, as in a handler, a job of torc_work or a function of torc_post; -ECHILD in a process that
- * was forked since the start. */
+ * torc_server_stop was called and the drain is over, a core has failed, or a listening socket was
+ * shut down from outside. Returns the exit status, 0, 1 or 4 as torc_server_main. May be called any
+ * number of times, from any number of threads, and also once the server has ended. -EINVAL before
+ * it has started; -EDEADLK on a thread of this server, as in a handler, a job of torc_work or a
+ * function of torc_post; -ECHILD in a process that was forked since the start. */
 TORC_API int torc_server_join(torc_server *s);
 
 /* Serves until SIGTERM, SIGINT or torc_server_stop, then drains: starts the server unless
@@ -369,13 +369,14 @@ TORC_API int torc_server_run(torc_server *s);
  * listens. Returns the exit status: 0 after a drain, after a stop that has ended the start
  * (-ESHUTDOWN of torc_server_start), or after --help, --version or a successful --check; 1 if the
  * server could not start; 2 for wrong options; 3 if the engine requested by name is unavailable; 1
- * also if the kernel refuses the engine's system calls later, after a drain of the other cores; 4
- * if a handler had not returned 5 seconds after the drain cancelled it, or a job of torc_work 5
- * seconds after that or after --drain-timeout. Where a core or a job could not end, its thread or
- * its memory is left behind: torc_server_free then frees nothing unless it has returned meanwhile,
- * and the program must not free what its handlers and jobs use: it had better end, by _exit(2), as
- * exit(3) takes libraries apart that they may be in the middle of (OpenSSL).
- * -EBUSY, with nothing printed, if it was called for this server before.
+ * also if the kernel refuses the engine's system calls later, or another process shuts a listening
+ * socket down, after a drain; 4 if a handler had not returned 5 seconds after the drain cancelled
+ * it, a job of torc_work 5 seconds after that or after --drain-timeout, or a write to the access
+ * log or a reload a few seconds after the drain, as from a disk that does not answer. Where a core
+ * or a job could not end, its thread or its memory is left behind: torc_server_free then frees
+ * nothing unless it has returned meanwhile, and the program must not free what its handlers and
+ * jobs use: it had better end, by _exit(2), as exit(3) takes libraries apart that they may be in
+ * the middle of (OpenSSL). -EBUSY, with nothing printed, if it was called for this server before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ have one that does nothing

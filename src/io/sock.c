@@ -276,8 +276,9 @@ int sock_keep_alive(int fd, const struct sock_keepalive *k)
                     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)k->probes) < 0))
         return -errno;
     if (set_int(fd, SOL_SOCKET, SO_KEEPALIVE, k->idle > 0) < 0) return -errno;
-    if (user_timeout && set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout) < 0) return -errno;
-    return 0;
+    /* 0, too: the socket may have another from before a reload, or from who has given it. */
+    bool set = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout) == 0;
+    return set || user_timeout == 0 ? 0 : -errno;
 }
 
 int sock_unacked(int fd)

@@ -243,8 +243,10 @@ static void on_accept(struct io *io, struct io_op *op, int res, bool more)
             admit(a, res);
         return;
     }
-    if (more || a->closed || res == -EINVAL) return; /* shut down by another that stops */
-    if (res == -ECANCELED)
+    if (more || a->closed) return;
+    if (res == -EINVAL)
+        a->lost(a, (uint32_t)(l - a->listener));
+    else if (res == -ECANCELED)
         start_listener(l); /* paused and already resumed, or switching to single mode */
     else
         schedule_retry(l, res);
@@ -260,6 +262,7 @@ struct listener *acceptor_add_listener(struct acceptor *a, int fd)
     l->queue = a->backlog;
     l->accept = (struct io_accept){.op = {.fn = on_accept}, .listener = fd};
     l->warned_at = &l->own_warning;
+    l->local = sock_is_local(fd);
     wheel_timer_init(&l->retry, on_retry);
     return l;
 }
@@ -291,6 +294,15 @@ void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
     for (uint32_t i = 0; i < a->n_listeners; i++) a->batch += a->listener[i].queue + UINT64_C(1);
     if (is_near_limit(a, 1)) set_single(a, true);
     start_accepting(a);
+}
+
+/* An accept from a Unix socket that was shut down waits, or finds nothing: only poll(2) tells. */
+void acceptor_check(struct acceptor *a)
+{
+    for (uint32_t i = 0; i < a->n_listeners && !a->draining && !a->closed; i++) {
+        struct pollfd p = {a->listener[i].accept.listener, POLLRDHUP, 0};
+        if (a->listener[i].local && poll(&p, 1, 0) > 0) a->lost(a, i);
+    }
 }
 
 static void retry_now(struct acceptor *a)

@@ -27,6 +27,7 @@ struct listener {
     struct io_accept accept;
     struct acceptor *acceptor;
     uint32_t queue; /* connections that its accept queue can hold; UINT32_MAX: unknown */
+    bool local;     /* a Unix socket */
     bool shared;    /* another acceptor closes it */
     bool kept;      /* another process has it, too, and serves who comes from the drain on */
     struct wheel_timer retry;     /* after descriptors ran out */
@@ -46,6 +47,9 @@ struct acceptor {
     void (*admit)(struct acceptor *a, int fd);  /* takes over an accepted socket */
     void (*refuse)(struct acceptor *a, int fd); /* likewise, beyond the limit */
     bool (*make_room)(struct acceptor *a); /* begins to close a connection; false: none to spare */
+    /* That listener accepts no more: somebody has shut it down, perhaps a core that stops already.
+     */
+    void (*lost)(struct acceptor *a, uint32_t index);
     struct listener listener[LISTEN_MAX];
     uint32_t n_listeners;
     struct acceptor *owner; /* whose listeners it shares, and who closes them; or NULL */
@@ -82,6 +86,9 @@ void acceptor_start(struct acceptor *a, struct io *io, const uint32_t *n_open,
 
 /* Changes the limit of connections, and how long a client waits for room. */
 void acceptor_set_limits(struct acceptor *a, uint32_t max_conns, uint64_t admit_timeout);
+
+/* Looks for what no accept tells; called every few seconds. */
+void acceptor_check(struct acceptor *a);
 
 /* Tells the acceptor that a connection has closed: it may accept another one. `evicted`: it was one
  * of make_room's. */

@@ -176,3 +176,10 @@ size_t access_line_write(char *buffer, size_t at, enum log_format format,
         put_combined_line(&l.out, e, time);
     return l.base + (size_t)(l.out.at - buffer);
 }
+
+uint64_t access_line_count(const char *ring, size_t from, size_t to)
+{
+    uint64_t n = 0;
+    for (; from != to; from++) n += ring[from % ACCESS_BUFFER_SIZE] == '\n';
+    return n;
+}

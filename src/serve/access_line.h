@@ -36,3 +36,6 @@ uint32_t access_time(enum log_format format, time_t second, char out[ACCESS_TIME
 /* Writes the line at position `at` of the ring buffer; returns the position after it. */
 size_t access_line_write(char *buffer, size_t at, enum log_format format,
                          const struct access_entry *e, slice time);
+
+/* The lines that end between two places of the ring. */
+uint64_t access_line_count(const char *ring, size_t from, size_t to);

@@ -2,6 +2,7 @@
 
 #include "base/counter.h"
 #include "base/emit.h"
+#include "base/latch.h"
 #include "base/limit.h"
 #include "base/log.h"
 #include "serve/access_file.h"
@@ -29,6 +30,9 @@ enum {
  */
 #define CLOSE_TIMEOUT_NS (2 * NS_PER_S)
 #define WARNING_NS       (10 * NS_PER_S)
+
+/* How long a disk can delay access_log_close: longer, as a pipe's writer ends by itself. */
+#define DISK_TIMEOUT_NS (2 * CLOSE_TIMEOUT_NS)
 
 /* A ring buffer with one producer, the core, and one consumer, the writer thread. `head` and `tail`
  * count bytes since the start; the offset in `bytes` is modulo ACCESS_BUFFER_SIZE. */
@@ -63,6 +67,7 @@ struct access_log {
     _Atomic bool reopen, closing;
     struct access_move *_Atomic move; /* for its thread to take; or NULL */
     pthread_t thread;
+    struct latch end; /* of the thread */
     uint32_t n_buffers;
     struct access_log_buffer *buffers;
 };
@@ -208,18 +213,11 @@ static ssize_t write_some(struct access_log *log, struct iovec *iov, int count)
     return n < 0 ? -errno : n;
 }
 
-static uint64_t count_lines(const struct access_log_buffer *b, size_t from, size_t to)
-{
-    uint64_t n = 0;
-    for (; from != to; from++) n += b->bytes[from % ACCESS_BUFFER_SIZE] == '\n';
-    return n;
-}
-
 static void drop_lines(struct access_log *log, struct access_log_buffer *b, size_t head,
                        size_t tail, int err)
 {
     log->write_error = -err;
-    counter_add(&b->lost, count_lines(b, head, tail));
+    counter_add(&b->lost, access_line_count(b->bytes, head, tail));
     atomic_store_explicit(&b->head, tail, memory_order_release);
 }
 
@@ -278,6 +276,18 @@ static void wait_woken(const struct access_log *log)
     if (n < 0 || (n > 0 && read(log->wake_fd, &wakes, sizeof wakes) < 0)) nanosleep(&pause, NULL);
 }
 
+static void release(struct access_log *log)
+{
+    for (uint32_t i = 0; log->buffers && i < log->n_buffers; i++) free(log->buffers[i].bytes);
+    free(log->buffers);
+    if (log->fd >= 0) close(log->fd);
+    if (log->wake_fd >= 0) close(log->wake_fd);
+    access_move_free(atomic_load(&log->move));
+    latch_free(&log->end);
+    free(log->path);
+    free(log);
+}
+
 static void *run(void *arg)
 {
     struct access_log *log = arg;
@@ -298,21 +308,13 @@ static void *run(void *arg)
         if (reopening) reopen(log);
         log->leaving = false;
     }
+    close(log->fd); /* a disk may hold that up, too */
+    log->fd = -1;
+    if (!latch_end(&log->end)) release(log);
     return NULL;
 }
 
 /* ---- opening and closing ---- */
-
-static void release(struct access_log *log)
-{
-    for (uint32_t i = 0; log->buffers && i < log->n_buffers; i++) free(log->buffers[i].bytes);
-    free(log->buffers);
-    if (log->fd >= 0) close(log->fd);
-    if (log->wake_fd >= 0) close(log->wake_fd);
-    access_move_free(atomic_load(&log->move));
-    free(log->path);
-    free(log);
-}
 
 static bool create_buffers(struct access_log *log, enum log_format format)
 {
@@ -387,6 +389,7 @@ struct access_log *access_log_open(const char *path, enum log_format format, uin
     log->n_buffers = cores;
     log->flush_ms = flush_ms;
     log->fd = log->wake_fd = -1;
+    latch_init(&log->end);
     int err = open_all(log, format, path, &reason);
     if (err) {
         release(log);
@@ -430,10 +433,16 @@ void access_log_flush(struct access_log *log)
     while (!is_written(log) && clock_ns() < until) nanosleep(&pause, NULL);
 }
 
-void access_log_close(struct access_log *log)
+bool access_log_close(struct access_log *log)
 {
+    pthread_t thread = log->thread;
     atomic_store_explicit(&log->closing, true, memory_order_release);
     wake(log->wake_fd);
-    pthread_join(log->thread, NULL);
+    if (!latch_await(&log->end, clock_ns() + DISK_TIMEOUT_NS)) {
+        pthread_detach(thread); /* it releases the log, if ever */
+        return false;
+    }
+    pthread_join(thread, NULL);
     release(log);
+    return true;
 }

@@ -110,6 +110,12 @@ static bool on_make_room(struct acceptor *a)
     return http_make_room(&container_of(a, struct core, acceptor)->http);
 }
 
+static void on_lost(struct acceptor *a, uint32_t index)
+{
+    struct core *c = container_of(a, struct core, acceptor);
+    c->on_lost(c, index);
+}
+
 /* A thread that its connection holds does not see who waits in the accept queue: it looks. */
 static bool yield(struct core *c)
 {
@@ -132,6 +138,7 @@ static void on_housekeeping(struct wheel_timer *t)
     struct core *c = container_of(t, struct core, housekeeping);
     warnings_tell(&c->http.warnings, c->loop.io.now);
     io_check(&c->loop.io);
+    if (c->serves) acceptor_check(&c->acceptor);
     if (c->http.n_open == 0 && c->idle_seconds == IDLE_SECONDS) {
         return_memory(c);
         wheel_set(&c->loop.io.wheel, t, c->loop.io.now + SLEEP_NS);
@@ -200,6 +207,7 @@ static void on_start(struct loop *l)
     c->acceptor.admit = on_admit;
     c->acceptor.refuse = on_refuse;
     c->acceptor.make_room = on_make_room;
+    c->acceptor.lost = on_lost;
     if (c->hooks.n > 0)
         prepare(c);
     else
@@ -239,7 +247,8 @@ static bool is_finished(const struct loop *l)
 {
     struct core *c = core_of(l);
     return c->http.n_open == 0 && (!c->serves || acceptor_idle(&c->acceptor)) &&
-           ticks_idle(&c->http) && hooks_stop(&c->hooks, &c->http) && http_stop(&c->http);
+           ticks_idle(&c->http) && core_end_posts(c) && hooks_stop(&c->hooks, &c->http) &&
+           http_stop(&c->http);
 }
 
 static void on_end(struct loop *l)

@@ -44,8 +44,10 @@ struct core {
     struct access_log_buffer *log; /* NULL without an access log */
     uint64_t stalls;               /* counted by the thread that watches (stall.h) */
 
+    _Atomic bool is_open; /* its engine is, and has not failed */
+
     /* For torc_post, from any thread. */
-    _Atomic bool is_open;      /* its engine is, and has not failed */
+    _Atomic bool takes_posts;  /* it has been ready, and its stop functions have not begun */
     _Atomic uint32_t n_posted; /* functions that have not run */
 
     bool serves;          /* or has served: the acceptor was started */
@@ -67,7 +69,8 @@ struct core {
     uint32_t n_ticks;
     struct hooks hooks; /* their list and number */
     unsigned index;
-    void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread */
+    void (*on_state)(struct core *c, enum loop_state state); /* called on the core's thread, */
+    void (*on_lost)(struct core *c, uint32_t listener);      /* and so is this: see acceptor.lost */
     void *server;
     struct server_signals *signals; /* of the server, whose control thread it asks */
 
@@ -88,6 +91,10 @@ int core_start(struct core *c);
 /* Has a core that is LOOP_PREPARED accept connections; it is LOOP_READY then. One without start
  * functions does so by itself. From any thread. */
 void core_serve(struct core *c);
+
+/* Refuses what torc_post brings from now on. True once what it took before has run; until then the
+ * core goes on. On its thread, before the stop functions. */
+bool core_end_posts(struct core *c);
 
 /* For http.on_request_done of a core: has the access log and torc_on_end told. */
 void core_request_done(struct http_context *ctx, const struct torc_req *rq, const char *peer,

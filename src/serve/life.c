@@ -32,9 +32,10 @@ static bool abandon(const char *what)
     return false;
 }
 
-/* False if a handler or a job has not returned even after it was cancelled. */
+/* False if a handler or a job has not returned even after it was cancelled, or a reload waits. */
 static bool drain(struct torc_server *s)
 {
+    s->is_ending = true;
     uint64_t until = clock_ns() + (s->now ? options_get(s->now)->drain_timeout : 0);
     cores_command(s, 0, s->n_cores, LOOP_DRAIN);
     if (!cores_await_end(s, 0, s->n_cores, until)) {
@@ -45,32 +46,35 @@ static bool drain(struct torc_server *s)
     if (!cores_await_end(s, 0, s->n_all, clock_ns() + ABORT_GRACE_NS)) return abandon("handler");
     if (cores_broken(s)) return true;
     uint64_t now = clock_ns();
-    return needs_close_pool(s, (now > until ? now : until) + ABORT_GRACE_NS) || abandon("job");
+    if (!needs_close_pool(s, (now > until ? now : until) + ABORT_GRACE_NS)) return abandon("job");
+    if (reload_await(s, clock_ns() + ABORT_GRACE_NS)) return true;
+    log_line("a reload still waits, as for a disk; stopping without it");
+    return false;
 }
 
-/* Ends the cores and all they use. False where that has to stay: a handler or a job has not
- * returned, or the kernel may still write to what a broken core has submitted. */
+/* Ends the cores and all they use. False where that has to stay: a handler, a job or a reload has
+ * not returned, or the kernel may still write to what a broken core has submitted. */
 static bool end_all(struct torc_server *s)
 {
     bool drained = drain(s);
     stall_stop(&s->stalls);
     process_end();
     if (!drained) s->status = EXIT_ABANDONED;
-    if (drained && cores_broken(s)) s->status = EXIT_START;
+    if (drained && (cores_broken(s) || s->lost_listener)) s->status = EXIT_START;
     if (!drained || cores_broken(s)) {
         needs_flush_log(s);
         return false;
     }
     cores_join(s);
-    needs_close_files(s);
+    if (!needs_close_files(s)) s->status = EXIT_ABANDONED;
     return true;
 }
 
-/* An abandoned handler or job may have returned since. */
+/* What was abandoned may have returned since. */
 static bool reclaim(struct torc_server *s)
 {
     if (cores_broken(s) || !cores_await_end(s, 0, s->n_all, 0)) return false;
-    if (!needs_close_pool(s, 0)) return false;
+    if (!needs_close_pool(s, 0) || !reload_await(s, 0)) return false;
     cores_join(s);
     needs_close_files(s);
     return true;
@@ -97,13 +101,14 @@ static void undo(struct torc_server *s, int err)
  * which no request waits here. */
 static void wait_for_stop(struct torc_server *s)
 {
-    const unsigned all = ASKED_STOP | ASKED_RELOAD | ASKED_TAKEN | ASKED_HEAP;
+    const unsigned all = ASKED_STOP | ASKED_RELOAD | ASKED_CHECKED | ASKED_TAKEN | ASKED_HEAP;
     bool again = false;
     for (unsigned asked; !((asked = signals_take(&s->signals, all)) & ASKED_STOP);) {
         if (asked & ASKED_TAKEN) reload_finish(s);
+        if (asked & ASKED_CHECKED) reload_go_on(s);
         if (asked & ASKED_HEAP) heap_look();
         again |= asked & ASKED_RELOAD;
-        if (!again || s->reload.next) continue;
+        if (!again || reload_is_under_way(s)) continue;
         again = false;
         reload_begin(s);
     }
@@ -170,6 +175,7 @@ int torc_server_start(torc_server *s)
     if (!atomic_compare_exchange_strong(&s->phase, &phase, SERVER_STARTING))
         return fail_started(s, phase);
     s->error[0] = '\0';
+    s->is_ending = s->lost_listener = false;
     stdio_reserve(); /* the program may have closed what torc_server_new found, as a daemon does */
     stack_find_loaded();
     process_begin();
@@ -228,6 +234,7 @@ bool life_end(struct torc_server *s)
     cores_detach(s);
     if (s->pool) offload_detach(s->pool);
     if (s->openers) offload_detach(s->openers);
+    reload_detach(s);
     return false;
 }
 

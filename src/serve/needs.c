@@ -141,12 +141,16 @@ void needs_flush_log(struct torc_server *s)
     if (s->log) access_log_flush(s->log);
 }
 
-void needs_close_files(struct torc_server *s)
+bool needs_close_files(struct torc_server *s)
 {
-    if (s->log) access_log_close(s->log);
+    bool closed = !s->log || access_log_close(s->log);
+    if (!closed)
+        log_line("access log %s: the disk does not take the last lines; stopping without them",
+                 options_get(s->now)->access_log);
     if (s->files) static_close(s->files);
     s->log = NULL;
     s->files = NULL;
+    return closed;
 }
 
 static void begin_work(void)

@@ -24,7 +24,8 @@ bool needs_close_pool(struct torc_server *s, uint64_t deadline);
 /* Has the lines of the access log written, where it stays open. */
 void needs_flush_log(struct torc_server *s);
 
-void needs_close_files(struct torc_server *s);
+/* False if the access log has to be left behind, which is told: nothing of the server's uses it. */
+bool needs_close_files(struct torc_server *s);
 
 /* Frees the rest. */
 void needs_forget(struct torc_server *s);

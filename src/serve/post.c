@@ -29,11 +29,22 @@ static void run(struct io_post *p)
     overflow_running(NULL);
 }
 
-/* Takes the place of one more function. */
-static bool take_place(struct core *c)
+/* Takes the place of one more function. The core may have refused posts meanwhile: it does so
+ * before it looks for places that are taken, so that one of the two sees the other. */
+static int take_place(struct core *c)
 {
-    if (atomic_fetch_add(&c->n_posted, 1) < POSTED_MAX) return true;
+    uint32_t n = atomic_fetch_add(&c->n_posted, 1);
+    if (n < POSTED_MAX && c->takes_posts) return 0;
     atomic_fetch_sub(&c->n_posted, 1);
+    return n < POSTED_MAX ? -ESHUTDOWN : -EAGAIN;
+}
+
+/* A place that is given back wakes nobody: the core has to look again by itself. */
+bool core_end_posts(struct core *c)
+{
+    atomic_store(&c->takes_posts, false);
+    if (atomic_load(&c->n_posted) == 0) return true;
+    io_wake(&c->loop.io);
     return false;
 }
 
@@ -55,9 +66,10 @@ int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
     if (s->process && s->process != process_id()) return -ECHILD; /* no core runs there */
     if (core >= s->n_cores || !fn) return -EINVAL;
     struct core *c = &s->cores[core];
-    if (!c->is_open) return -ESHUTDOWN;
-    if (!take_place(c)) return -EAGAIN;
-    int err = post(c, fn, arg);
+    if (!c->takes_posts) return -ESHUTDOWN;
+    int err = take_place(c);
+    if (err < 0) return err;
+    err = post(c, fn, arg);
     if (err < 0) atomic_fetch_sub(&c->n_posted, 1);
     return err;
 }

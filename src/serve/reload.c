@@ -179,28 +179,76 @@ static void start_changes(struct torc_server *s, struct option_set *next)
     leave(s);
 }
 
-static void refuse_all(struct torc_server *s, struct option_set *next)
+static void refuse_all(struct torc_server *s)
 {
     struct reload *r = &s->reload;
     access_move_free(r->log);
     r->log = NULL;
-    options_free(next);
     counter_add(&r->n_refused, 1);
     log_line("the settings stay as they were");
 }
 
+/* Whatever disk it waits for, the control thread can end the server meanwhile. */
+static void *read_and_check(void *arg)
+{
+    struct torc_server *s = arg;
+    struct reload *r = &s->reload;
+    struct option_set *next = options_copy(r->base);
+    if (!next) log_line("reload refused: out of memory");
+    bool good = next && check(s, next);
+    if (!good) options_free(next);
+    r->checked = good ? next : NULL;
+    signals_ask(&s->signals, ASKED_CHECKED);
+    latch_end(&r->end);
+    return NULL;
+}
+
 void reload_begin(struct torc_server *s)
 {
+    struct reload *r = &s->reload;
     if (s->log) access_log_reopen(s->log);
-    if (!s->options->config || !s->reload.base) return;
-    struct option_set *next = options_copy(s->reload.base);
-    if (!next) log_line("reload refused: out of memory");
-    if (!next || !check(s, next)) {
-        refuse_all(s, next);
+    if (!s->options->config || !r->base) return;
+    latch_init(&r->end);
+    r->checks = true;
+    r->has_thread = pthread_create(&r->thread, NULL, read_and_check, s) == 0;
+    if (!r->has_thread) read_and_check(s); /* no more threads are allowed */
+}
+
+/* The checks are done. */
+static struct option_set *take_checked(struct reload *r)
+{
+    if (r->has_thread) pthread_join(r->thread, NULL);
+    struct option_set *next = r->checked;
+    latch_free(&r->end);
+    r->checks = false;
+    r->checked = NULL;
+    return next;
+}
+
+void reload_go_on(struct torc_server *s)
+{
+    struct reload *r = &s->reload;
+    struct option_set *next = take_checked(r);
+    if (!next) {
+        refuse_all(s);
         return;
     }
     if (options_get(next)->stall_warn) server_want_backtraces(s);
     start_changes(s, next);
+}
+
+bool reload_await(struct torc_server *s, uint64_t deadline)
+{
+    struct reload *r = &s->reload;
+    if (!r->checks) return true;
+    if (!latch_await(&r->end, deadline)) return false;
+    options_free(take_checked(r));
+    return true;
+}
+
+void reload_detach(struct torc_server *s)
+{
+    if (s->reload.checks && s->reload.has_thread) pthread_detach(s->reload.thread);
 }
 
 /* ---- what is not of a core ---- */

@@ -2,6 +2,7 @@
 /* The state of a server, shared by the files that implement it: server.c (set-up), life.c (life
  * cycle), cores.c, admin.c (admin listener) and check.c (--check). */
 
+#include "base/latch.h"
 #include "files/static.h"
 #include "http/middleware.h"
 #include "serve/access_log.h"
@@ -24,7 +25,7 @@ enum server_phase {
     SERVER_ABANDONED, /* it has ended, but a handler still holds its core */
 };
 
-/* What torc_server_main returns. ABANDONED: a handler or a job has not returned. */
+/* What torc_server_main returns. ABANDONED: a handler, a job or a disk has not returned. */
 enum server_exit { EXIT_START = 1, EXIT_OPTIONS, EXIT_ENGINE, EXIT_ABANDONED };
 
 /* New settings, see reload.c. */
@@ -32,7 +33,12 @@ struct reload {
     struct option_set *base; /* what the program has set, before config file and command line */
     int argc;
     char **argv;
-    struct option_set *next; /* the settings that the cores are taking; NULL: none */
+    bool checks;                /* the settings that follow are being read and checked, */
+    bool has_thread;            /* on a thread of their own: until that ends, all of this and */
+    pthread_t thread;           /* the `change` of the cores are its */
+    struct latch end;           /* of the checks */
+    struct option_set *checked; /* NULL: they are refused */
+    struct option_set *next;    /* the settings that the cores are taking; NULL: none */
     struct http_limits admin_limits;
     _Atomic uint32_t n_left;      /* cores that have not taken them */
     struct access_move *log;      /* the new access log, or NULL */
@@ -61,11 +67,13 @@ struct torc_server {
     struct mount *mounts;           /* of torc_static_dir, see mount.c */
     struct static_files *files;     /* what the cores have open */
     const struct io_engine *engine;
-    _Atomic int phase;        /* enum server_phase */
-    _Atomic bool has_read;    /* torc_server_parse was called */
-    _Atomic bool has_run;     /* torc_server_run was called */
-    _Atomic bool has_signals; /* which are torc's, in torc_server_run */
-    _Atomic bool backtraces;  /* backtrace_install was called */
+    _Atomic int phase;          /* enum server_phase */
+    _Atomic bool has_read;      /* torc_server_parse was called */
+    _Atomic bool has_run;       /* torc_server_run was called */
+    _Atomic bool has_signals;   /* which are torc's, in torc_server_run */
+    _Atomic bool backtraces;    /* backtrace_install was called */
+    _Atomic bool is_ending;     /* its cores are told to end */
+    _Atomic bool lost_listener; /* one was shut down from outside, which ends the server */
     struct server_signals signals;
 
     pthread_t control;   /* see life.c */

@@ -8,14 +8,15 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* TAKEN: the cores have taken new settings. STATE: the state of a core has changed. HEAP: heap_look
- * is due. */
+/* CHECKED: new settings have been; TAKEN: the cores have taken them. STATE: the state of a core has
+ * changed. HEAP: heap_look is due. */
 enum request_bits {
     ASKED_STOP = 1,
     ASKED_RELOAD = 2,
-    ASKED_TAKEN = 4,
-    ASKED_STATE = 8,
-    ASKED_HEAP = 16
+    ASKED_CHECKED = 4,
+    ASKED_TAKEN = 8,
+    ASKED_STATE = 16,
+    ASKED_HEAP = 32
 };
 
 struct server_signals {

@@ -103,7 +103,7 @@ static void enter(struct torc_test *t)
     s->n_cores = 1;
     process_watch();
     s->process = getpid(); /* before has_cores, as torc_post asks for it then */
-    s->has_cores = c->is_open = true;
+    s->has_cores = true;
     s->started_at = clock_ns();
     measures_begin(&s->measures, c, 1, io_holds_thread(s->engine), s->started_at);
     s->phase = SERVER_TESTED;
@@ -179,6 +179,7 @@ torc_test *torc_test_open(torc_server *s)
     }
     enter(t);
     err = run_start_functions(t);
+    t->core.takes_posts = err == 0;
     if (err == 0) return t;
     if (!t->core.loop.io.error)
         server_fail(s, err, "a start function has failed: %s", strerror(-err));
@@ -205,8 +206,8 @@ static bool drain(struct torc_test *t)
 {
     struct io *io = &t->core.loop.io;
     t->core.http.draining = true;
-    while (!io->error && !(hooks_stop(&t->core.hooks, &t->core.http) && http_stop(&t->core.http) &&
-                           io_idle(io) && io_close_inbox(io)))
+    while (!io->error && !(core_end_posts(&t->core) && hooks_stop(&t->core.hooks, &t->core.http) &&
+                           http_stop(&t->core.http) && io_idle(io) && io_close_inbox(io)))
         io_turn(io);
     return !io->error;
 }

@@ -35,6 +35,7 @@ enum {
 
 struct held {
     uint64_t unique, node; /* 0: of a name */
+    uint32_t written;      /* bytes; 0: a read */
     struct fuse_read_in in;
     char name[256];
 };
@@ -97,6 +98,24 @@ static void take_read(uint64_t unique, uint64_t node, const struct fuse_read_in 
     pthread_mutex_unlock(&disk.mutex);
 }
 
+/* What is written is not kept. */
+static void answer_write(uint64_t unique, uint32_t n)
+{
+    struct fuse_write_out out = {.size = n};
+    answer(unique, 0, &out, sizeof out);
+}
+
+static void take_write(uint64_t unique, uint64_t node, const struct fuse_write_in *in)
+{
+    pthread_mutex_lock(&disk.mutex);
+    if (is_waiting(disk.mode) && disk.n_held < HELD_MAX)
+        disk.held[disk.n_held++] =
+            (struct held){.unique = unique, .node = node, .written = in->size};
+    else
+        answer_write(unique, in->size);
+    pthread_mutex_unlock(&disk.mutex);
+}
+
 static void answer_lookup(uint64_t unique, const char *name)
 {
     char *end;
@@ -128,7 +147,9 @@ static void take_lookup(uint64_t unique, const char *name)
 
 static void answer_held(const struct held *h)
 {
-    if (h->node)
+    if (h->written)
+        answer_write(h->unique, h->written);
+    else if (h->node)
         answer_read(h->unique, &h->in);
     else
         answer_lookup(h->unique, h->name);
@@ -163,6 +184,7 @@ static void take(const struct fuse_in_header *in, const void *arg)
     case FUSE_OPEN:
     case FUSE_OPENDIR: answer(in->unique, 0, &opened, sizeof opened); break;
     case FUSE_READ: take_read(in->unique, in->nodeid, arg); break;
+    case FUSE_WRITE: take_write(in->unique, in->nodeid, arg); break;
     case FUSE_FLUSH:
     case FUSE_RELEASE:
     case FUSE_RELEASEDIR: answer(in->unique, 0, NULL, 0); break;

@@ -14,7 +14,7 @@ enum {
 
 enum disk_mode {
     DISK_SERVES,
-    DISK_WAITS, /* reads are answered once it serves, or fails */
+    DISK_WAITS, /* reads and writes are answered once it serves, or fails */
     DISK_HIDES, /* and so are names */
     DISK_FAILS, /* reads at and behind the middle of a file are answered with EIO */
 };
@@ -28,7 +28,7 @@ void slow_disk_set(enum disk_mode mode);
 /* While it waits: answers the reads of one file, now and later. */
 void slow_disk_release(unsigned file);
 
-/* Reads, or names, that wait, and whether one of this file does. */
+/* Reads, writes or names that wait, and whether one of this file does. */
 unsigned slow_disk_waiting(void);
 bool slow_disk_waits_for(unsigned file);
 

@@ -30,6 +30,14 @@ static void late(torc_req *rq, void *arg)
     fprintf(stderr, "handler: woke with %d from %.*s.\n", err, (int)p.len, p.ptr ? p.ptr : "");
 }
 
+static void slow(torc_req *rq, void *arg)
+{
+    (void)arg;
+    fprintf(stderr, "handler: begins\n");
+    torc_sleep(rq, 1000);
+    torc_reply(rq, 200, NULL, TORC_S("slow"));
+}
+
 static void large(torc_req *rq, void *arg)
 {
     enum { SIZE = 4 << 20 };
@@ -80,7 +88,8 @@ int main(int argc, char **argv)
         const char *path;
         torc_handler *fn;
     } routes[] = {{"/peer", peer},   {"/client", client}, {"/late", late},
-                  {"/group", group}, {"/large", large},   {"/environment", environment}};
+                  {"/group", group}, {"/large", large},   {"/environment", environment},
+                  {"/slow", slow}};
     torc_server *s = torc_server_new("peers 1.0");
     for (size_t i = 0; s && i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

@@ -285,6 +285,63 @@ static void test_longer_queue_of_a_unix_socket(void **state)
     close_local(&local);
 }
 
+/* ---- sockets that others shut down ---- */
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    while ((text = strstr(text, what))) n++, text++;
+    return n;
+}
+
+/* The server drains, and says once why it does. */
+static void expect_end(struct server *s, struct client *asks, const char *address)
+{
+    char line[256];
+    struct reply r = {0};
+    snprintf(line, sizeof line, "the listening socket %s was shut down from outside", address);
+    server_await_log(s, line);
+    client_reply(asks, "GET", &r);
+    assert_int_equal(r.status, 200);
+    client_close(asks);
+    reply_free(&r);
+    assert_int_equal(server_wait(s), 1);
+    assert_int_equal(count(server_log(s), "was shut down"), 1);
+    server_free(s);
+}
+
+static void shut_down(const struct server_addr *addr, int fd, const char *address)
+{
+    struct server s;
+    struct client c;
+    START(&s, "--cores", server_two_cores(), "--drain-timeout", "60s");
+    client_open_to(&c, addr, NULL);
+    client_ask(&c, "GET", "/slow", "");
+    server_await_log(&s, "handler: begins");
+    assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    expect_end(&s, &c, address);
+}
+
+static void test_shut_down(void **state)
+{
+    char address[64];
+    (void)state;
+    snprintf(address, sizeof address, "127.0.0.1:%u",
+             ntohs(((const struct sockaddr_in *)&held.addr.storage)->sin_port));
+    shut_down(&held.addr, held.fd[0], address);
+}
+
+static void test_unix_socket_is_shut_down(void **state)
+{
+    struct local local;
+    char address[128];
+    (void)state;
+    open_local(&local, 16);
+    snprintf(address, sizeof address, "unix:%s", local.un.sun_path);
+    shut_down(&local.addr, held.fd[1], address);
+    close_local(&local);
+}
+
 /* ---- two servers at a time ---- */
 
 static void start_on(struct server *s, const char *engine)
@@ -406,6 +463,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_reload, hold_one, release),
         cmocka_unit_test_setup_teardown(test_longer_queue, hold_one, release),
         cmocka_unit_test_setup_teardown(test_longer_queue_of_a_unix_socket, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_shut_down, hold_one, release),
+        cmocka_unit_test_setup_teardown(test_unix_socket_is_shut_down, hold_one, release),
         cmocka_unit_test_setup_teardown(test_two_engines_share_it, hold_one, release),
         cmocka_unit_test_setup_teardown(test_restarts, hold_one, release),
     };

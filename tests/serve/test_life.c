@@ -300,6 +300,29 @@ static void the_time_of_the_drain_needs_nobody(void **state)
     torc_server_free(s);
 }
 
+/* The program's own, as ss -K would: no system call tells the two apart. */
+static void shut_down_listener(int port)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in a = {0};
+        int listens = 0;
+        socklen_t len = sizeof a, size = sizeof listens;
+        if (getsockname(fd, (struct sockaddr *)&a, &len) < 0 || ntohs(a.sin_port) != port) continue;
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+        if (listens) assert_int_equal(shutdown(fd, SHUT_RDWR), 0);
+    }
+}
+
+static void one_that_nobody_can_reach_ends(void **state)
+{
+    (void)state;
+    torc_server *s = started_server();
+    get(s, "/hello", "hello");
+    shut_down_listener(torc_server_port(s, 0));
+    assert_int_equal(torc_server_join(s), 1);
+    torc_server_free(s);
+}
+
 /* ---- what it says ---- */
 
 /* Starts and ends a server; what it has written to stderr meanwhile. */
@@ -800,6 +823,72 @@ static void a_start_function_may_take_long(void **state)
     start(s);
     get(s, "/data", "1000");
     end(s);
+}
+
+/* A thread posts to core 0 all the time. Functions may run there once the core's start function has
+ * returned, until its stop function begins. */
+struct posts {
+    torc_server *server;
+    _Atomic bool prepared, stopping, over;
+    int n_taken;                        /* of the thread that posts */
+    _Atomic int n_run, n_early, n_late; /* all, before that time and after it */
+};
+
+static void count_post(void *arg)
+{
+    struct posts *p = arg;
+    p->n_run++;
+    if (!p->prepared) p->n_early++;
+    if (p->stopping) p->n_late++;
+}
+
+static void *post_all_the_time(void *arg)
+{
+    struct posts *p = arg;
+    while (!p->over) {
+        int err = torc_post(p->server, 0, count_post, p);
+        p->n_taken += err == 0;
+        if (err < 0) sched_yield();
+    }
+    return NULL;
+}
+
+static int prepare_for_posts(torc_req *rq, void *arg)
+{
+    struct posts *p = arg;
+    if (torc_core(rq) != 0) return 0;
+    torc_sleep(rq, 100);
+    p->prepared = true;
+    return 0;
+}
+
+static void end_with_posts(torc_req *rq, void *arg)
+{
+    struct posts *p = arg;
+    if (torc_core(rq) != 0) return;
+    p->stopping = true;
+    torc_sleep(rq, 100);
+}
+
+static void functions_are_posted_between_start_and_stop(void **state)
+{
+    struct posts p = {.server = new_server()};
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(torc_server_each_core(p.server, prepare_for_posts, end_with_posts, &p), 0);
+    assert_int_equal(pthread_create(&thread, NULL, post_all_the_time, &p), 0);
+    start(p.server);
+    get(p.server, "/hello", "hello");
+    for (int i = 0; i < SERVER_SECONDS * 100 && p.n_run == 0; i++) sleep_ms(10);
+    torc_server_stop(p.server);
+    assert_int_equal(torc_server_join(p.server), 0);
+    p.over = true;
+    pthread_join(thread, NULL);
+    assert_int_equal(p.n_early, 0);
+    assert_int_equal(p.n_late, 0);
+    assert_true(p.n_taken > 0);
+    assert_int_equal(p.n_run, p.n_taken);
+    torc_server_free(p.server);
 }
 
 static void wait_until_signalled(torc_req *rq, void *arg)
@@ -1361,6 +1450,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(free_stops_what_runs),
         cmocka_unit_test(it_drains_by_itself),
         cmocka_unit_test(the_time_of_the_drain_needs_nobody),
+        cmocka_unit_test(one_that_nobody_can_reach_ends),
         cmocka_unit_test(files_alone_need_a_root),
         cmocka_unit_test(its_own_threads_do_not_wait_for_it),
         cmocka_unit_test(a_child_does_not_wait_for_it),
@@ -1381,6 +1471,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(reload_needs_nobody_who_waits),
         cmocka_unit_test(each_core_has_what_its_start_function_made),
         cmocka_unit_test(a_start_function_may_take_long),
+        cmocka_unit_test(functions_are_posted_between_start_and_stop),
         cmocka_unit_test(what_a_core_runs_itself_is_listed),
         cmocka_unit_test(a_start_function_that_fails_is_undone),
         cmocka_unit_test(a_stop_ends_start_functions),

@@ -5,6 +5,8 @@
 #include "json.h"
 #include "stats.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +89,14 @@ static void upload(const struct server *s, size_t n, int status)
     reply_free(&r);
 }
 
+static int socket_option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
 /* ---- what takes effect ---- */
 
 static void test_limit(void **state)
@@ -109,6 +119,36 @@ static void test_limit(void **state)
     assert_non_null(strstr(r.body, "\ntorc_reloads_refused_total 0\n"));
     reply_free(&r);
     end(&rig);
+}
+
+/* The descriptor is ours, too. Left to the system is what was not before, as well. */
+static void test_tcp_timeouts(void **state)
+{
+    struct rig rig;
+    char listen_on[16];
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    snprintf(listen_on, sizeof listen_on, "fd:%d", fd);
+    begin(&rig, "tcp-user-timeout = 30s\n", "--listen", listen_on);
+    assert_int_equal(socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+    reload(&rig, "tcp-user-timeout = 0\n");
+    assert_int_equal(socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+    reload(&rig, "tcp-user-timeout = 45s\n");
+    assert_int_equal(socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 45000);
+    reload(&rig, "tcp-keepalive = 2h\n"); /* too long to derive a timeout from it */
+    assert_int_equal(socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+    assert_int_equal(socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 7200);
+    reload(&rig, "tcp-keepalive = 0\n");
+    assert_int_equal(socket_option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+    reload(&rig, "");
+    assert_int_equal(socket_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    end(&rig);
+    close(fd);
 }
 
 /* The command line wins, as at the start. */
@@ -686,6 +726,7 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_tcp_timeouts),
         cmocka_unit_test(test_command_line_wins),
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_root),

@@ -718,6 +718,34 @@ static void functions_of_the_core_run(void **state)
     torc_server_free(s);
 }
 
+static void sees_post(void *arg)
+{
+    *(int *)arg = seen;
+}
+
+static int posts_too_early(torc_req *rq, void *arg)
+{
+    (void)rq;
+    return torc_post(*(torc_server **)arg, 0, sees_post, NULL) == -ESHUTDOWN ? 0 : -EPROTO;
+}
+
+static void functions_are_posted_between_start_and_stop(void **state)
+{
+    int at_post = -1;
+    (void)state;
+    torc_server *s = torc_server_new("x 1");
+    seen = 0;
+    assert_int_equal(torc_server_each_core(s, count_starts, count_stops, NULL), 0);
+    assert_int_equal(torc_server_each_core(s, posts_too_early, NULL, &s), 0);
+    torc_test *other = torc_test_open(s);
+    assert_non_null(other);
+    assert_int_equal(torc_post(s, 0, sees_post, &at_post), 0);
+    torc_test_close(other);
+    assert_int_equal(at_post, 1); /* before the stop function */
+    assert_int_equal(seen, 11);
+    torc_server_free(s);
+}
+
 static void fraction(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -806,6 +834,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_engine_that_is_refused_later_is_told),
         cmocka_unit_test(nothing_is_posted_in_a_child),
         cmocka_unit_test(functions_of_the_core_run),
+        cmocka_unit_test(functions_are_posted_between_start_and_stop),
         cmocka_unit_test(options_of_the_program_have_values),
     };
     int failed = cmocka_run_group_tests(tests, open_all, close_all);

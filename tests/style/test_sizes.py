@@ -27,6 +27,7 @@ OTHER_TESTS = {
     "io/old_kernel": "an engine on a kernel that it does not take",
     "io/wake": "an engine that other threads wake",
     "load/plan_requests": "plan.c on the requests that a command line describes",
+    "serve/disk": "the access log, and a reload, on a disk that hangs, in a server",
     "serve/access_ends": "whole servers",
     "serve/access_refused": "whole servers",
     "serve/access_rotation": "whole servers",
