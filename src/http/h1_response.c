@@ -256,7 +256,8 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
 void h1_take_back(struct torc_req *rq, int err)
 {
     struct h1_exchange *x = h1_exchange_of(rq);
-    if (rq->cancelled || !request_scope(rq)->cancelled || is_chunked(rq)) return;
+    if (rq->cancelled || !request_scope(rq)->cancelled) return;
+    if (!request_gets_body(rq) || is_chunked(rq)) return;
     uint64_t all = x->response_head + rq->response.written;
     if (send_queue_take_back(&x->conn->unsent, all)) response_undo(rq, err);
 }
