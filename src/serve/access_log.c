@@ -1,12 +1,11 @@
 #include "serve/access_log.h"
 
 #include "base/counter.h"
-#include "base/emit.h"
 #include "base/latch.h"
 #include "base/limit.h"
 #include "base/log.h"
+#include "serve/access_buffer.h"
 #include "serve/access_file.h"
-#include "serve/access_line.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -21,9 +20,8 @@
 #include <unistd.h>
 
 enum {
-    WAKE_SIZE = ACCESS_BUFFER_SIZE / 4, /* bytes in a buffer from which on the thread is woken */
-    STUCK_INTERVAL_MS = 50,             /* between two looks whether the log is closing */
-    PIPE_WRITE_MAX = 4096,              /* does not block once poll reports POLLOUT, pipe(7) */
+    STUCK_INTERVAL_MS = 50, /* between two looks whether the log is closing */
+    PIPE_WRITE_MAX = 4096,  /* does not block once poll reports POLLOUT, pipe(7) */
 };
 
 /* How long a reader that does not read its pipe can delay access_log_close, and access_log_flush.
@@ -33,25 +31,6 @@ enum {
 
 /* How long a disk can delay access_log_close: longer, as a pipe's writer ends by itself. */
 #define DISK_TIMEOUT_NS (2 * CLOSE_TIMEOUT_NS)
-
-/* A ring buffer with one producer, the core, and one consumer, the writer thread. `head` and `tail`
- * count bytes since the start; the offset in `bytes` is modulo ACCESS_BUFFER_SIZE. */
-struct access_log_buffer {
-    /* Written by the core. */
-    _Alignas(64) _Atomic size_t tail; /* after the last complete line */
-    uint64_t dropped;                 /* lines that did not fit */
-    enum log_format format;
-    char *bytes;
-    uint64_t time_until; /* io time until which `time` is current */
-    uint32_t time_len;
-    int wake_fd;
-    char time[ACCESS_TIME_MAX];
-
-    /* Written by the writer thread. */
-    _Alignas(64) _Atomic size_t head; /* the first byte that is not yet in the file */
-    uint64_t lost;                    /* lines that could not be written to the file */
-    _Atomic bool woken; /* set by the core when it wakes the thread, which then clears it */
-};
 
 struct access_log {
     char *path; /* NULL for stdout */
@@ -72,58 +51,9 @@ struct access_log {
     struct access_log_buffer *buffers;
 };
 
-/* Where it is refused, the thread comes a little later by itself. */
-static void wake(int fd)
-{
-    uint64_t one = 1;
-    int saved = errno;
-    ssize_t n = emit(fd, &one, sizeof one);
-    (void)n;
-    errno = saved;
-}
-
-/* ---- cores ---- */
-
-static void refresh_time(struct access_log_buffer *b, uint64_t now)
-{
-    struct timespec wall;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    b->time_len = access_time(b->format, wall.tv_sec, b->time);
-    b->time_until = now + NS_PER_S - (uint64_t)wall.tv_nsec;
-}
-
-void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
-                    uint64_t bytes_sent, enum http_end end)
-{
-    struct access_entry e = access_entry_from(rq, peer, bytes_sent, end);
-    size_t bound = access_line_bound(&e);
-    size_t tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
-    size_t head = atomic_load_explicit(&b->head, memory_order_acquire);
-    if (bound > ACCESS_BUFFER_SIZE - (tail - head)) {
-        counter_add(&b->dropped, 1);
-        return;
-    }
-    uint64_t now = rq->ctx->io->now;
-    if (now >= b->time_until) refresh_time(b, now);
-    size_t line_end =
-        access_line_write(b->bytes, tail, b->format, &e, slice_of(b->time, b->time_len));
-    ASSERT(line_end - tail <= bound);
-    atomic_store_explicit(&b->tail, line_end, memory_order_release);
-    /* Once per fill: a system call for each line would cost more than the line. */
-    if (line_end - head >= WAKE_SIZE && !atomic_load_explicit(&b->woken, memory_order_relaxed)) {
-        atomic_store_explicit(&b->woken, true, memory_order_relaxed);
-        wake(b->wake_fd);
-    }
-}
-
 int access_log_descriptor(const struct access_log *log)
 {
     return log->fd;
-}
-
-uint64_t access_log_dropped(const struct access_log_buffer *b)
-{
-    return counter_get(&b->dropped) + counter_get(&b->lost);
 }
 
 /* ---- the writer thread ---- */
@@ -163,7 +93,7 @@ static void move_to(struct access_log *log, struct access_move *m)
 static void warn_of_losses(struct access_log *log, uint64_t now)
 {
     uint64_t lost = 0;
-    for (uint32_t i = 0; i < log->n_buffers; i++) lost += access_log_dropped(&log->buffers[i]);
+    for (uint32_t i = 0; i < log->n_buffers; i++) lost += access_buffer_dropped(&log->buffers[i]);
     if (lost == log->reported || now < log->next_warning) return;
     log_line("access log %s: %" PRIu64 " lines lost: %s", log->path ? log->path : "on stdout",
              lost - log->reported,
@@ -408,13 +338,13 @@ struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t ind
 void access_log_reopen(struct access_log *log)
 {
     atomic_store_explicit(&log->reopen, true, memory_order_release);
-    wake(log->wake_fd);
+    access_wake(log->wake_fd);
 }
 
 void access_log_move(struct access_log *log, struct access_move *to)
 {
     access_move_free(atomic_exchange(&log->move, to));
-    wake(log->wake_fd);
+    access_wake(log->wake_fd);
 }
 
 static bool is_written(const struct access_log *log)
@@ -429,7 +359,7 @@ void access_log_flush(struct access_log *log)
 {
     const struct timespec pause = {0, NS_PER_MS};
     uint64_t until = clock_ns() + CLOSE_TIMEOUT_NS;
-    wake(log->wake_fd);
+    access_wake(log->wake_fd);
     while (!is_written(log) && clock_ns() < until) nanosleep(&pause, NULL);
 }
 
@@ -437,7 +367,7 @@ bool access_log_close(struct access_log *log)
 {
     pthread_t thread = log->thread;
     atomic_store_explicit(&log->closing, true, memory_order_release);
-    wake(log->wake_fd);
+    access_wake(log->wake_fd);
     if (!latch_await(&log->end, clock_ns() + DISK_TIMEOUT_NS)) {
         pthread_detach(thread); /* it releases the log, if ever */
         return false;

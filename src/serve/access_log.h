@@ -25,13 +25,6 @@ struct access_log_buffer *access_log_buffer(struct access_log *log, uint32_t ind
 /* The descriptor of the file, which its thread may replace; before the first reopening. */
 int access_log_descriptor(const struct access_log *log);
 
-/* Adds a line for a request that ends; on the buffer's core. `peer` is the client's address. */
-void access_log_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
-                    uint64_t bytes_sent, enum http_end end);
-
-/* The number of lines of this buffer that were dropped so far. Any thread. */
-uint64_t access_log_dropped(const struct access_log_buffer *b);
-
 /* Reopens the file after a rotation. Async-signal-safe. */
 void access_log_reopen(struct access_log *log);
 

@@ -276,7 +276,7 @@ static void write_access_log_dropped(struct writer *out, const struct torc_serve
                      "# TYPE torc_access_log_dropped_total counter\n");
     for (uint32_t c = 0; c < s->n_cores; c++)
         writer_printf(out, "torc_access_log_dropped_total{core=\"%u\"} %" PRIu64 "\n", c,
-                      access_log_dropped(s->cores[c].log));
+                      access_buffer_dropped(s->cores[c].log));
 }
 
 static void write_reloads(struct writer *out, const struct torc_server *s)

@@ -4,7 +4,6 @@
 #include "http/observe.h"
 #include "http/tick.h"
 #include "http/waiting.h"
-#include "serve/access_log.h"
 #include "serve/backtrace.h"
 #include "serve/overflow.h"
 #include "task/offload.h"
@@ -68,7 +67,7 @@ void core_request_done(struct http_context *ctx, const struct torc_req *rq, cons
                        uint64_t bytes, enum http_end end)
 {
     struct core *c = ctx->user;
-    if (c->log) access_log_add(c->log, rq, peer ? peer : "-", bytes, end);
+    if (c->log) access_buffer_add(c->log, rq, peer ? peer : "-", bytes, end);
     tell_end(c, rq, bytes, end);
 }
 

@@ -5,13 +5,13 @@
 #include "base/recorder.h"
 #include "http/http.h"
 #include "serve/acceptor.h"
+#include "serve/access_buffer.h"
 #include "serve/heap.h"
 #include "serve/hooks.h"
 #include "serve/loop.h"
 #include "serve/signals.h"
 #include "torc.h"
 
-struct access_log_buffer;
 struct core;
 
 /* The directory of --root, which requests in progress keep. Of one core. */

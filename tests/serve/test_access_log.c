@@ -1,5 +1,6 @@
 /* The access log: formats, buffers, and the file or pipe behind it. */
 
+#include "serve/access_buffer.h"
 #include "serve/access_log.h"
 
 #include "base/slice.h"
@@ -71,7 +72,7 @@ static void add(struct access_log *log, slice head)
 {
     struct fixture f;
     fixture_init(&f, head);
-    access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
+    access_buffer_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
     fixture_free(&f);
 }
 
@@ -82,7 +83,7 @@ static void add_numbered(struct access_log_buffer *ring, unsigned name, unsigned
     char head[80];
     int n = snprintf(head, sizeof head, "GET /%u/%u HTTP/1.1\r\nHost: a\r\n\r\n", name, number);
     fixture_init(&f, slice_of(head, (size_t)n));
-    access_log_add(ring, &f.rq, PEER, 5, END_DONE);
+    access_buffer_add(ring, &f.rq, PEER, 5, END_DONE);
     fixture_free(&f);
 }
 
@@ -184,7 +185,7 @@ static char *line_of(slice head, enum log_format format, const char *peer, int s
     struct access_log *log = open_log(path, format);
     fixture_init(&f, head);
     f.rq.response.status = status;
-    access_log_add(access_log_buffer(log, 0), &f.rq, peer, bytes, how_it_ended);
+    access_buffer_add(access_log_buffer(log, 0), &f.rq, peer, bytes, how_it_ended);
     fixture_free(&f);
     access_log_close(log);
     char *text = read_all(path, &len);
@@ -377,7 +378,7 @@ static void every_byte_can_be_recovered(void **state)
         f.rq.head.target_len = 0;
         f.rq.head.n_fields = 1;
         f.rq.head.own_field[0] = (struct head_field){0, 10, 10, 256};
-        access_log_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
+        access_buffer_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
         fixture_free(&f);
         access_log_close(log);
         char *line = read_all(path, &len);
@@ -478,11 +479,11 @@ static void concurrent_producers_write_whole_lines(void **state)
     }
     /* Reads the counters meanwhile, as the admin core does. */
     for (unsigned i = 0; i < 100; i++)
-        assert_true(access_log_dropped(p[i % PRODUCERS].ring) <= EACH);
+        assert_true(access_buffer_dropped(p[i % PRODUCERS].ring) <= EACH);
     uint64_t dropped = 0;
     for (unsigned i = 0; i < PRODUCERS; i++) {
         pthread_join(p[i].thread, NULL);
-        dropped += access_log_dropped(p[i].ring);
+        dropped += access_buffer_dropped(p[i].ring);
     }
     access_log_close(log);
     unsigned lines = lines_in(in_dir("log"));
@@ -507,7 +508,7 @@ static void buffer_wraps_around(void **state)
         while (number % BATCH);
         await_size(path, line * (number - FIRST));
     }
-    assert_int_equal(access_log_dropped(ring), 0);
+    assert_int_equal(access_buffer_dropped(ring), 0);
     access_log_close(log);
     assert_true(size_of(path) > 3 * ACCESS_BUFFER_SIZE);
     assert_int_equal(lines_in(path), LAST - FIRST);
@@ -534,7 +535,7 @@ static void thread_is_woken_before_the_buffer_is_full(void **state)
         if (number % 1000 == 0) await_size(path, added - ACCESS_BUFFER_SIZE / 4 - line);
     }
     assert_true(size_of(path) > 2 * ACCESS_BUFFER_SIZE);
-    assert_int_equal(access_log_dropped(ring), 0);
+    assert_int_equal(access_buffer_dropped(ring), 0);
     access_log_close(log);
     assert_int_equal(lines_in(path), number - 100000);
 }
@@ -604,11 +605,11 @@ static void stalled_disk_is_told(void **state)
     struct access_log *log = open_fifo(&fd);
     struct access_log_buffer *ring = access_log_buffer(log, 0);
     unsigned added = 0;
-    while (access_log_dropped(ring) < 10 && added < 200000) add_numbered(ring, 0, added++);
+    while (access_buffer_dropped(ring) < 10 && added < 200000) add_numbered(ring, 0, added++);
     for (int i = 0; i < TRIES && lost_in(captured(err)) == 0; i++) usleep(10000);
     uint64_t first = lost_in(captured(err));
     for (unsigned more = 0; more < 1000; more++) add_numbered(ring, 0, added++);
-    uint64_t dropped = access_log_dropped(ring);
+    uint64_t dropped = access_buffer_dropped(ring);
     access_log_close(log); /* those in the buffer are lost, too */
     const char *text = captured(err);
     uint64_t all = lost_in(text);
@@ -632,7 +633,7 @@ static void full_buffer_drops_and_counts_lines(void **state)
     assert_non_null(s.text);
     struct access_log *log = open_fifo(&s.fd);
     struct access_log_buffer *ring = access_log_buffer(log, 0);
-    while (access_log_dropped(ring) < 10 && added < 200000) add_numbered(ring, 0, added++);
+    while (access_buffer_dropped(ring) < 10 && added < 200000) add_numbered(ring, 0, added++);
     assert_true(added < 200000);
     assert_true(added > 5000);
 
@@ -643,7 +644,7 @@ static void full_buffer_drops_and_counts_lines(void **state)
         add_numbered(ring, 0, added++);
         if (more % 100 == 99) usleep(100);
     }
-    uint64_t dropped = access_log_dropped(ring);
+    uint64_t dropped = access_buffer_dropped(ring);
     access_log_close(log);
     pthread_join(reader, NULL);
     close(s.fd);
@@ -675,7 +676,7 @@ static void leaves_a_stuck_reader_for_another_file(void **state)
     move_to(log, in_dir("log"));
     await_size(in_dir("log"), 1000);
     add_numbered(ring, 0, N);
-    uint64_t lost = access_log_dropped(ring);
+    uint64_t lost = access_buffer_dropped(ring);
     access_log_close(log);
     read_slowly(&s);
     close(s.fd);
@@ -692,9 +693,9 @@ static void lines_are_counted_when_the_reader_is_gone(void **state)
     struct access_log *log = open_fifo(&fd);
     close(fd);
     add(log, usual);
-    for (int i = 0; i < TRIES && access_log_dropped(access_log_buffer(log, 0)) < 1; i++)
+    for (int i = 0; i < TRIES && access_buffer_dropped(access_log_buffer(log, 0)) < 1; i++)
         usleep(10000);
-    assert_int_equal(access_log_dropped(access_log_buffer(log, 0)), 1);
+    assert_int_equal(access_buffer_dropped(access_log_buffer(log, 0)), 1);
     access_log_close(log);
 }
 
@@ -836,15 +837,15 @@ static void full_disk_drops_and_counts_lines(void **state)
     struct access_log *log = open_log(in_dir("link"), LOG_COMBINED);
     struct access_log_buffer *ring = access_log_buffer(log, 0);
     for (unsigned i = 0; i < 3; i++) add_numbered(ring, 0, i);
-    for (int i = 0; i < TRIES && access_log_dropped(ring) < 3; i++) usleep(10000);
-    assert_int_equal(access_log_dropped(ring), 3);
+    for (int i = 0; i < TRIES && access_buffer_dropped(ring) < 3; i++) usleep(10000);
+    assert_int_equal(access_buffer_dropped(ring), 3);
     unlink(in_dir("link"));
     assert_int_equal(symlink(in_dir("old"), in_dir("link")), 0);
     access_log_reopen(log);
     await_size(in_dir("old"), 0);
     add_numbered(ring, 0, 3);
     await_size(in_dir("old"), 1);
-    assert_int_equal(access_log_dropped(ring), 3);
+    assert_int_equal(access_buffer_dropped(ring), 3);
     access_log_close(log);
     assert_int_equal(lines_in(in_dir("old")), 1);
 }
@@ -862,9 +863,9 @@ static void partial_line_is_terminated(void **state)
     limit = (struct rlimit){120, saved.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     for (unsigned i = 0; i < 3; i++) add_numbered(ring, 0, i);
-    for (int i = 0; i < TRIES && access_log_dropped(ring) < 2; i++) usleep(10000);
+    for (int i = 0; i < TRIES && access_buffer_dropped(ring) < 2; i++) usleep(10000);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &saved), 0);
-    assert_int_equal(access_log_dropped(ring), 2);
+    assert_int_equal(access_buffer_dropped(ring), 2);
     assert_int_equal(size_of(path), 120);
     add_numbered(ring, 0, 3);
     access_log_close(log);
