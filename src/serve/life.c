@@ -107,6 +107,7 @@ static void wait_for_stop(struct torc_server *s)
         if (asked & ASKED_TAKEN) reload_finish(s);
         if (asked & ASKED_CHECKED) reload_go_on(s);
         if (asked & ASKED_HEAP) heap_look();
+        if ((asked & ASKED_RELOAD) && s->log) access_log_reopen(s->log);
         again |= asked & ASKED_RELOAD;
         if (!again || reload_is_under_way(s)) continue;
         again = false;

@@ -206,7 +206,6 @@ static void *read_and_check(void *arg)
 void reload_begin(struct torc_server *s)
 {
     struct reload *r = &s->reload;
-    if (s->log) access_log_reopen(s->log);
     if (!s->options->config || !r->base) return;
     latch_init(&r->end);
     r->checks = true;

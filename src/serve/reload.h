@@ -8,8 +8,8 @@
 /* Keeps what is needed to read the options again; before they are read. 0 or -ENOMEM. */
 int reload_prepare(struct torc_server *s, int argc, char **argv);
 
-/* Has the settings read and checked, and reopens the access log in every case. Asks for
- * ASKED_CHECKED then, for which reload_go_on is to be called. */
+/* Has the settings read and checked. Asks for ASKED_CHECKED then, for which reload_go_on is to be
+ * called. */
 void reload_begin(struct torc_server *s);
 
 /* Has the cores take them. The last of them asks for ASKED_TAKEN, for which reload_finish is to be
