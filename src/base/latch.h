@@ -38,8 +38,7 @@ static inline bool latch_end(struct latch *l)
     return !left;
 }
 
-/* Waits until the work is done. False if `deadline` (ns, of clock_ns) passes first: what they share
- * is then no longer the caller's. */
+/* Waits until the work is done. False if `deadline` (ns, of clock_ns) passes first. */
 static inline bool latch_await(struct latch *l, uint64_t deadline)
 {
     struct timespec until = {(time_t)(deadline / NS_PER_S), (long)(deadline % NS_PER_S)};
@@ -47,7 +46,22 @@ static inline bool latch_await(struct latch *l, uint64_t deadline)
     pthread_mutex_lock(&l->mutex);
     while (!l->done && err == 0) err = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
     bool done = l->done;
-    l->left = !done;
     pthread_mutex_unlock(&l->mutex);
     return done;
+}
+
+static inline bool latch_is_done(struct latch *l)
+{
+    return latch_await(l, 0);
+}
+
+/* Waits no more: what they share is then no longer the caller's. False if the work is done by now.
+ */
+static inline bool latch_leave(struct latch *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    l->left = !l->done;
+    bool left = l->left;
+    pthread_mutex_unlock(&l->mutex);
+    return left;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "serve/access_buffer.h"
 #include "serve/access_file.h"
+#include "serve/access_line.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,13 +16,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-    STUCK_INTERVAL_MS = 50, /* between two looks whether the log is closing */
-    PIPE_WRITE_MAX = 4096,  /* does not block once poll reports POLLOUT, pipe(7) */
+    STUCK_INTERVAL_MS = 50,      /* between two looks whether the log is closing */
+    PIPE_WRITE_MAX = 4096,       /* does not block once poll reports POLLOUT, pipe(7) */
+    FILE_WRITE_MAX = 256 * 1024, /* so that a slow disk is seen to take something */
 };
 
 /* How long a reader that does not read its pipe can delay access_log_close, and access_log_flush.
@@ -29,8 +30,10 @@ enum {
 #define CLOSE_TIMEOUT_NS (2 * NS_PER_S)
 #define WARNING_NS       (10 * NS_PER_S)
 
-/* How long a disk can delay access_log_close: longer, as a pipe's writer ends by itself. */
+/* How long a disk that takes nothing can delay access_log_close: longer, as a pipe's writer ends by
+ * itself. */
 #define DISK_TIMEOUT_NS (2 * CLOSE_TIMEOUT_NS)
+#define SETTLE_NS       (NS_PER_S / 2)
 
 struct access_log {
     char *path; /* NULL for stdout */
@@ -131,15 +134,12 @@ static int wait_writable(struct access_log *log)
 
 /* A count or negative errno, which is that of wait_writable if the reader of a pipe does not read.
  */
-static ssize_t write_some(struct access_log *log, struct iovec *iov, int count)
+static ssize_t write_some(struct access_log *log, const char *bytes, size_t size)
 {
-    if (!log->regular) {
-        int err = wait_writable(log);
-        if (err) return err;
-        count = 1;
-        if (iov[0].iov_len > PIPE_WRITE_MAX) iov[0].iov_len = PIPE_WRITE_MAX;
-    }
-    ssize_t n = writev(log->fd, iov, count);
+    size_t most = log->regular ? FILE_WRITE_MAX : PIPE_WRITE_MAX;
+    int err = log->regular ? 0 : wait_writable(log);
+    if (err) return err;
+    ssize_t n = write(log->fd, bytes, size < most ? size : most);
     return n < 0 ? -errno : n;
 }
 
@@ -171,10 +171,8 @@ static void write_buffered(struct access_log *log, struct access_log_buffer *b)
     while (head != tail) {
         size_t at = head % ACCESS_BUFFER_SIZE, n = tail - head;
         size_t first = n < ACCESS_BUFFER_SIZE - at ? n : ACCESS_BUFFER_SIZE - at;
-        struct iovec lines[2] = {{b->bytes + at, first}, {b->bytes, n - first}};
-        struct iovec line_end = {"\n", 1};
         bool partial = log->partial_line;
-        ssize_t done = write_some(log, partial ? &line_end : lines, !partial && n > first ? 2 : 1);
+        ssize_t done = partial ? write_some(log, "\n", 1) : write_some(log, b->bytes + at, first);
         if (done == -EINTR || done == -EAGAIN) continue;
         if (done == -ECANCELED) {
             leave_lines(log, b, head, mid_line);
@@ -347,12 +345,13 @@ void access_log_move(struct access_log *log, struct access_move *to)
     access_wake(log->wake_fd);
 }
 
-static bool is_written(const struct access_log *log)
+/* Bytes that are not yet in the file. */
+static size_t unwritten(const struct access_log *log)
 {
-    bool written = true;
+    size_t n = 0;
     for (uint32_t i = 0; i < log->n_buffers; i++)
-        written &= atomic_load(&log->buffers[i].head) == atomic_load(&log->buffers[i].tail);
-    return written;
+        n += atomic_load(&log->buffers[i].tail) - atomic_load(&log->buffers[i].head);
+    return n;
 }
 
 void access_log_flush(struct access_log *log)
@@ -360,19 +359,41 @@ void access_log_flush(struct access_log *log)
     const struct timespec pause = {0, NS_PER_MS};
     uint64_t until = clock_ns() + CLOSE_TIMEOUT_NS;
     access_wake(log->wake_fd);
-    while (!is_written(log) && clock_ns() < until) nanosleep(&pause, NULL);
+    while (unwritten(log) > 0 && clock_ns() < until) nanosleep(&pause, NULL);
 }
 
-bool access_log_close(struct access_log *log)
+static uint64_t count_unwritten(const struct access_log *log)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < log->n_buffers; i++) {
+        const struct access_log_buffer *b = &log->buffers[i];
+        n += access_line_count(b->bytes, atomic_load(&b->head), atomic_load(&b->tail));
+    }
+    return n;
+}
+
+/* Whether its thread is held by a disk that takes nothing: for so long, and a little longer, should
+ * it have been the machine that stood still. */
+static bool is_stuck(struct access_log *log)
+{
+    size_t left = unwritten(log);
+    if (latch_await(&log->end, clock_ns() + DISK_TIMEOUT_NS) || unwritten(log) < left) return false;
+    return !latch_await(&log->end, clock_ns() + SETTLE_NS) && unwritten(log) == left;
+}
+
+int64_t access_log_close(struct access_log *log)
 {
     pthread_t thread = log->thread;
     atomic_store_explicit(&log->closing, true, memory_order_release);
     access_wake(log->wake_fd);
-    if (!latch_await(&log->end, clock_ns() + DISK_TIMEOUT_NS)) {
+    while (!latch_is_done(&log->end)) {
+        if (!is_stuck(log)) continue;
+        int64_t lost = (int64_t)count_unwritten(log);
+        if (!latch_leave(&log->end)) break;
         pthread_detach(thread); /* it releases the log, if ever */
-        return false;
+        return lost;
     }
     pthread_join(thread, NULL);
     release(log);
-    return true;
+    return -1;
 }

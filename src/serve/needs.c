@@ -10,6 +10,7 @@
 #include "serve/reload.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -143,14 +144,15 @@ void needs_flush_log(struct torc_server *s)
 
 bool needs_close_files(struct torc_server *s)
 {
-    bool closed = !s->log || access_log_close(s->log);
-    if (!closed)
-        log_line("access log %s: the disk does not take the last lines; stopping without them",
-                 options_get(s->now)->access_log);
+    int64_t lost = s->log ? access_log_close(s->log) : -1;
+    if (lost >= 0)
+        log_line("access log %s: the disk does not answer; stopping without the last %" PRIi64
+                 " lines",
+                 options_get(s->now)->access_log, lost);
     if (s->files) static_close(s->files);
     s->log = NULL;
     s->files = NULL;
-    return closed;
+    return lost < 0;
 }
 
 static void begin_work(void)

@@ -28,11 +28,9 @@ static void on_hello(torc_req *rq, void *arg)
 
 static torc_server *new_server(void)
 {
-    const char *const options[][2] = {{"engine", engine},
-                                      {"listen", "127.0.0.1:0"},
-                                      {"cores", "1"},
-                                      {"threads", "2"},
-                                      {"drain-timeout", "1m"}};
+    const char *const options[][2] = {
+        {"engine", engine}, {"listen", "127.0.0.1:0"},  {"cores", "1"},
+        {"threads", "2"},   {"access-log-format", "combined"}, {"drain-timeout", "1m"}};
     torc_server *s = torc_server_new("disk 1.0");
     assert_non_null(s);
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
@@ -51,16 +49,25 @@ static torc_server *start(void)
     return s;
 }
 
-static void get(const torc_server *s)
+static void get_often(const torc_server *s, unsigned times, const char *fields)
 {
     struct server_addr addr;
     struct client c;
     struct reply r = {0};
     server_addr_parse(torc_server_address(s, 0), &addr);
     client_open_to(&c, &addr, NULL);
-    client_get(&c, "/hello", 200, &r);
+    for (; times > 0; times--) {
+        client_ask(&c, "GET", "/hello", fields);
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 200);
+    }
     client_close(&c);
     reply_free(&r);
+}
+
+static void get(const torc_server *s)
+{
+    get_often(s, 1, "");
 }
 
 static void await_request(void)
@@ -83,18 +90,32 @@ static void *join(void *arg)
     return NULL;
 }
 
-/* The exit status; -1 if it does not end before the disk answers. */
-static int end(torc_server *s)
+static void answer_some(void)
+{
+    slow_disk_set(DISK_SERVES);
+    slow_disk_set(DISK_WAITS);
+}
+
+/* The exit status; -1 if it does not end before the disk answers. `step` is called now and then. */
+static int end_by(torc_server *s, void (*step)(void))
 {
     struct joiner j = {.server = s};
     pthread_t thread;
     torc_server_stop(s);
     assert_int_equal(pthread_create(&thread, NULL, join, &j), 0);
-    for (int i = 0; i < SERVER_SECONDS * 100 && !j.joined; i++) sleep_ms(10);
+    for (int i = 0; i < SERVER_SECONDS * 100 && !j.joined; i++) {
+        if (step) step();
+        sleep_ms(10);
+    }
     bool joined = j.joined;
     if (!joined) slow_disk_set(DISK_SERVES);
     pthread_join(thread, NULL);
     return joined ? j.status : -1;
+}
+
+static int end(torc_server *s)
+{
+    return end_by(s, NULL);
 }
 
 static int stop(void **state)
@@ -135,7 +156,8 @@ static void a_disk_that_hangs_does_not_keep_the_server(void **state)
     get(s);
     await_request();
     assert_int_equal(end_aloud(s, said, sizeof said), 4);
-    assert_non_null(strstr(said, "/0: the disk does not take the last lines; "));
+    assert_non_null(
+        strstr(said, "/0: the disk does not answer; stopping without the last 1 lines"));
     torc_server_free(s);
     assert_true(files_descriptors() > before);
     slow_disk_set(DISK_SERVES);
@@ -156,6 +178,25 @@ static void a_disk_that_answers_again_is_waited_for(void **state)
     torc_server_free(s);
 }
 
+/* It takes some of the lines in each second, and all of them in more than those after which one
+ * that takes nothing is given up. */
+static void a_slow_disk_gets_all_lines(void **state)
+{
+    enum { REQUESTS = 800, FIELD = 3000 };
+    static char field[FIELD];
+    (void)state;
+    if (!has_disk) skip();
+    memset(field, 'a', FIELD - 1);
+    memcpy(field, "User-Agent: ", 12);
+    memcpy(field + FIELD - 3, "\r\n", 3);
+    torc_server *s = start();
+    slow_disk_set(DISK_WAITS);
+    get_often(s, REQUESTS, field);
+    await_request();
+    assert_int_equal(end_by(s, answer_some), 0);
+    torc_server_free(s);
+}
+
 /* ---- a reload ---- */
 
 static char *config_dir, *config;
@@ -167,8 +208,9 @@ static void configure(const char *format, const char *path)
     files_write(config_dir, "config", text, (size_t)n);
 }
 
-/* A new --root is one of the disk's names, which it keeps to itself. */
-static torc_server *start_to_reload(void)
+/* A new --root is one of the disk's names, which it keeps to itself. `log`: where the name of its
+ * access log goes, if it is to have one. */
+static torc_server *start_to_reload(char **log)
 {
     char *path = files_path(dir, "95");
     config_dir = files_open();
@@ -176,6 +218,10 @@ static torc_server *start_to_reload(void)
     char *argv[] = {"disk", "--config", config, NULL};
     configure("idle-timeout = 7s\n", "");
     torc_server *s = new_server();
+    if (log) {
+        *log = files_path(config_dir, "log");
+        assert_int_equal(torc_server_set(s, "access-log", *log), 0);
+    }
     assert_int_equal(torc_server_parse(s, 3, argv), 0);
     assert_int_equal(torc_server_start(s), 0);
     configure("root = %s\n", path);
@@ -203,6 +249,25 @@ static unsigned threads(void)
     return n;
 }
 
+/* The file of the log has another name by then, as after a rotation. */
+static void a_reload_that_waits_reopens_the_log(void **state)
+{
+    (void)state;
+    if (!has_disk) skip();
+    char *log = NULL;
+    torc_server *s = start_to_reload(&log);
+    assert_int_equal(unlink(log), 0);
+    torc_server_reload(s);
+    for (int i = 0; i < SERVER_SECONDS * 100 && access(log, F_OK) < 0; i++) sleep_ms(10);
+    assert_int_equal(access(log, F_OK), 0);
+    slow_disk_set(DISK_SERVES);
+    assert_int_equal(end(s), 0);
+    torc_server_free(s);
+    unlink(log);
+    free(log);
+    remove_config();
+}
+
 /* Once its thread is done, the server can be freed. */
 static void a_reload_that_waits_does_not_keep_the_server(void **state)
 {
@@ -210,7 +275,7 @@ static void a_reload_that_waits_does_not_keep_the_server(void **state)
     (void)state;
     if (!has_disk) skip();
     unsigned before = threads();
-    torc_server *s = start_to_reload();
+    torc_server *s = start_to_reload(NULL);
     assert_int_equal(end_aloud(s, said, sizeof said), 4);
     assert_non_null(strstr(said, "a reload still waits, as for a disk; stopping without it"));
     slow_disk_set(DISK_SERVES);
@@ -224,7 +289,7 @@ static void a_reload_that_waited_ends_with_the_server(void **state)
 {
     (void)state;
     if (!has_disk) skip();
-    torc_server *s = start_to_reload();
+    torc_server *s = start_to_reload(NULL);
     slow_disk_set(DISK_SERVES);
     assert_int_equal(end(s), 0);
     torc_server_free(s);
@@ -260,7 +325,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_disk_that_hangs_does_not_keep_the_server, stop),
         cmocka_unit_test_teardown(a_disk_that_answers_again_is_waited_for, stop),
+        cmocka_unit_test_teardown(a_slow_disk_gets_all_lines, stop),
         cmocka_unit_test_teardown(a_reload_that_waits_does_not_keep_the_server, stop),
+        cmocka_unit_test_teardown(a_reload_that_waits_reopens_the_log, stop),
         cmocka_unit_test_teardown(a_reload_that_waited_ends_with_the_server, stop),
     };
     return cmocka_run_group_tests(tests, make, unmake);
