@@ -191,9 +191,9 @@ uint32_t local_queued(int listener)
     struct stat s;
     struct queue_answer a = {0};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (fd < 0) return 0;
+    if (fd < 0) return UINT32_MAX;
     bool told = fstat(listener, &s) == 0 && ask_queue(fd, (uint32_t)s.st_ino, &a) &&
                 a.head.nlmsg_type == SOCK_DIAG_BY_FAMILY && a.kind.nla_type == UNIX_DIAG_RQLEN;
     close(fd);
-    return told ? a.length.udiag_rqueue : 0;
+    return told ? a.length.udiag_rqueue : UINT32_MAX;
 }

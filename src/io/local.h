@@ -25,8 +25,8 @@ int local_taken(const struct sock_addr *a);
  * servers that do so at once, one gets it. Nobody can connect before the file has its mode. */
 int local_listen(struct sock_addr *a, int backlog, bool blocking);
 
-/* Connections that wait in the accept queue of a listening socket; 0 where the kernel does not
- * tell: it was built without it (CONFIG_UNIX_DIAG), refuses it, or has the socket in another
+/* Connections that wait in the accept queue of a listening socket; UINT32_MAX where the kernel does
+ * not tell: it was built without that (CONFIG_UNIX_DIAG), refuses it, or has the socket in another
  * network namespace. */
 uint32_t local_queued(int listener);
 

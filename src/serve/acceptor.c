@@ -138,9 +138,16 @@ static struct acceptor *owner_of(struct acceptor *a)
     return a->owner ? a->owner : a;
 }
 
-static uint32_t count_queued(int listener)
+/* Where it is not known, at most the queue is full; from now on it takes one at a time beyond
+ * those. */
+static uint32_t count_queued(const struct listener *l)
 {
-    return sock_is_local(listener) ? local_queued(listener) : sock_queued(listener);
+    int fd = l->accept.listener;
+    if (!l->local) return sock_queued(fd);
+    uint32_t n = local_queued(fd);
+    if (n != UINT32_MAX) return n;
+    listen(fd, 0);
+    return l->queue + 1;
 }
 
 /* Where a connection holds its thread, what was queued when the drain began is accepted as threads
@@ -150,7 +157,7 @@ static void count_owed(struct acceptor *a)
     uint32_t n = 1, unknown = 0;
     if (!a->io->config.one_connection) return;
     for (uint32_t i = 0; i < a->n_listeners; i++)
-        if (is_ours(&a->listener[i])) n += count_queued(a->listener[i].accept.listener);
+        if (is_ours(&a->listener[i])) n += count_queued(&a->listener[i]);
     atomic_compare_exchange_strong(&owner_of(a)->owed, &unknown, n);
 }
 
