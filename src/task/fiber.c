@@ -126,16 +126,21 @@ COLD static void fiber_empty(struct fiber *f)
     if (unused) madvise(low, unused, MADV_DONTNEED);
 }
 
-/* True if it is no more. Those apart are last: nobody can use them. */
+/* Those apart are last: nobody can use them. */
+static void keep_emptied(struct fiber *f)
+{
+    if (f->apart)
+        list_push(&f->pool->emptied, &f->link);
+    else
+        list_push_front(&f->pool->emptied, &f->link);
+}
+
+/* True if it is no more. */
 static bool free_or_empty(struct fiber *f)
 {
-    struct fiber_pool *p = f->pool;
     if (LIKELY(fiber_free(f))) return true;
     fiber_empty(f);
-    if (f->apart)
-        list_push(&p->emptied, &f->link);
-    else
-        list_push_front(&p->emptied, &f->link);
+    keep_emptied(f);
     return false;
 }
 
@@ -168,13 +173,23 @@ void fiber_pool_drain(struct fiber_pool *p)
     p->min_free = p->surplus = 0;
 }
 
-/* Unmaps those that could not be before. Where the first still cannot, nor can most others. */
+/* Unmaps those that could not be before. Where the first of its size still cannot, nor can most
+ * others. */
 COLD static void free_emptied(struct fiber_pool *p)
 {
-    for (uint32_t n = TRIM_MAX; n > 0 && !list_empty(&p->emptied); n--) {
-        struct list *last = p->emptied.prev;
-        list_unlink(last);
-        if (!free_or_empty(container_of(last, struct fiber, link))) return;
+    bool stuck[2] = {false, false}; /* usual ones, and those apart */
+    uint32_t left = TRIM_MAX;
+    struct list all;
+    list_move(&p->emptied, &all);
+    for (struct list *l; (l = list_pop(&all));) {
+        struct fiber *f = container_of(l, struct fiber, link);
+        bool *is_stuck = &stuck[f->apart];
+        if (*is_stuck || left == 0) {
+            keep_emptied(f);
+        } else {
+            *is_stuck = !free_or_empty(f);
+            left--;
+        }
     }
 }
 

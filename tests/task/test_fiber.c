@@ -22,13 +22,13 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
-enum { STACK = 64 * 1024 };
+enum { STACK = 64 * 1024, LARGE = 1 << 20 };
 
 static struct fiber_pool pool;
 
 /* What munmap refuses, as the kernel does within a mapping at vm.max_map_count: every second call,
- * or every one. */
-static enum { REFUSES_NONE, REFUSES_SECOND, REFUSES_ALL } refuses;
+ * every one, or those of large mappings. */
+static enum { REFUSES_NONE, REFUSES_SECOND, REFUSES_ALL, REFUSES_LARGE } refuses;
 
 int __real_munmap(void *at, size_t n);
 int __wrap_munmap(void *at, size_t n);
@@ -36,7 +36,8 @@ int __wrap_munmap(void *at, size_t n);
 int __wrap_munmap(void *at, size_t n)
 {
     static __thread unsigned calls;
-    if (refuses == REFUSES_ALL || (refuses == REFUSES_SECOND && calls++ % 2)) {
+    if (refuses == REFUSES_ALL || (refuses == REFUSES_SECOND && calls++ % 2) ||
+        (refuses == REFUSES_LARGE && n > LARGE)) {
         errno = ENOMEM;
         return -1;
     }
@@ -548,6 +549,21 @@ static void a_stack_apart_that_cannot_be_unmapped(void **state)
     assert_int_equal(pool.total, 3);
 }
 
+/* And it keeps no other from being unmapped. */
+static void a_stack_apart_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    int runs = 0;
+    refuses = REFUSES_ALL;
+    assert_int_equal(fiber_start_apart(&pool, LARGE, run_once, &runs, NULL), 0);
+    use(REFUSED);
+    for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
+    refuses = REFUSES_LARGE;
+    for (int i = 0; i < 10; i++) fiber_pool_trim(&pool);
+    assert_in_range(pool.total, 1, 2);
+    refuses = REFUSES_NONE;
+}
+
 static void pool_is_reusable_after_drain(void **state)
 {
     (void)state;
@@ -595,6 +611,7 @@ int main(void)
         CASE(stacks_that_cannot_be_unmapped),
         CASE(stacks_that_stay_mapped_have_no_memory),
         CASE(a_stack_apart_that_cannot_be_unmapped),
+        CASE(a_stack_apart_is_in_nobodys_way),
         CASE(pool_is_reusable_after_drain),
         CASE(drain_asserts_that_all_returned),
     };
