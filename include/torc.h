@@ -372,11 +372,12 @@ TORC_API int torc_server_run(torc_server *s);
  * also if the kernel refuses the engine's system calls later, or another process shuts a listening
  * socket down, after a drain; 4 if a handler had not returned 5 seconds after the drain cancelled
  * it, a job of torc_work 5 seconds after that or after --drain-timeout, or a write to the access
- * log or a reload a few seconds after the drain, as from a disk that does not answer. Where a core
- * or a job could not end, its thread or its memory is left behind: torc_server_free then frees
- * nothing unless it has returned meanwhile, and the program must not free what its handlers and
- * jobs use: it had better end, by _exit(2), as exit(3) takes libraries apart that they may be in
- * the middle of (OpenSSL). -EBUSY, with nothing printed, if it was called for this server before.
+ * log or a reload a few seconds after the drain, as from a disk that does not answer. Where a core,
+ * a job or a reload could not end, its thread or its memory is left behind: torc_server_free then
+ * frees nothing unless it has returned meanwhile, and the program must not free what its handlers
+ * and jobs use: it had better end, by _exit(2), as exit(3) takes libraries apart that they may be
+ * in the middle of (OpenSSL). -EBUSY, with nothing printed, if it was called for this server
+ * before.
  *
  * While the server runs, SIGTERM, SIGINT and SIGHUP (see torc_server_reload) have handlers of
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ have one that does nothing
@@ -691,11 +692,11 @@ TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
  * write for as long as the client stays should return, as the connection's next request waits for
  * it.
  *
- * After a read of the body that failed, what the handler has not ended by torc_end when it returns
- * is cut off, so that the client can tell. A client of HTTP/1.0 cannot tell a body of unknown size
- * that was cut off from a whole one. The head does not tell (Connection: close) that more than 256
- * KiB of the request's body are left, as they may be read now: a handler that will not read them
- * calls torc_close_after before. */
+ * After a read of the body that failed, a response that the handler has not ended by torc_end when
+ * it returns, and of which a part is missing, is cut off, so that the client can tell. A client of
+ * HTTP/1.0 cannot tell a body of unknown size that was cut off from a whole one. The head does not
+ * tell (Connection: close) that more than 256 KiB of the request's body are left, as they may be
+ * read now: a handler that will not read them calls torc_close_after before. */
 TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t length);
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
@@ -843,8 +844,8 @@ TORC_API int torc_sleep(torc_req *rq, unsigned ms);
 /* Sets the deadline of the scope that the caller runs in, `ms` milliseconds from now, in place of
  * an earlier one: when it has passed, every wait in the scope returns -ETIME. What does not wait
  * still works, so that the handler can respond; if it returns without a response, torc sends 504,
- * and a streamed body that it has not ended is cut off. 0, -EPERM outside the fibers of the
- * request, or the error of a cancelled scope, which no new deadline revives. */
+ * and a streamed body that it has not ended is cut off where a part is missing. 0, -EPERM outside
+ * the fibers of the request, or the error of a cancelled scope, which no new deadline revives. */
 TORC_API int torc_deadline(torc_req *rq, unsigned ms);
 
 /* An event is signalled from any thread and awaited by any number of fibers on any core. It counts

@@ -29,7 +29,7 @@ static void on_hello(torc_req *rq, void *arg)
 static torc_server *new_server(void)
 {
     const char *const options[][2] = {
-        {"engine", engine}, {"listen", "127.0.0.1:0"},  {"cores", "1"},
+        {"engine", engine}, {"listen", "127.0.0.1:0"},         {"cores", "1"},
         {"threads", "2"},   {"access-log-format", "combined"}, {"drain-timeout", "1m"}};
     torc_server *s = torc_server_new("disk 1.0");
     assert_non_null(s);

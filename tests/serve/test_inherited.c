@@ -253,7 +253,7 @@ static void crowd(const struct server_addr *addr)
     enum { N = 60 };
     static struct client c[N];
     struct server s;
-    START(&s, "--cores", "1", "--backlog", "1", "--max-connections", "8");
+    START(&s, "--cores", "1", "--backlog", "1", "--max-connections", "8", "--admit-timeout", "1h");
     server_signal(&s, SIGSTOP);
     for (int i = 0; i < N; i++) {
         client_open_to(&c[i], addr, NULL);
