@@ -141,10 +141,11 @@ static int start_control(struct torc_server *s)
 
 static int serve(struct torc_server *s)
 {
+    address_text *addresses = NULL;
     int phase = SERVER_STARTING, err = needs_open(s);
     s->started_at = clock_ns();
     if (err == 0) err = cores_start(s);
-    if (err == 0) err = needs_note_addresses(s);
+    if (err == 0) err = needs_write_addresses(s, &addresses);
     if (err < 0) return err;
     measures_begin(&s->measures, s->cores, s->n_cores, io_holds_thread(s->engine), s->started_at);
     if (s->options->stall_warn)
@@ -153,9 +154,11 @@ static int serve(struct torc_server *s)
     s->has_started = true; /* the control thread may end it at once */
     err = start_control(s);
     if (err == 0) {
+        s->addresses = addresses;
         atomic_compare_exchange_strong(&s->phase, &phase, SERVER_READY); /* or it drains */
         return 0;
     }
+    free(addresses);
     s->has_started = false;
     s->status = EXIT_START;
     return err;

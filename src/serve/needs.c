@@ -40,12 +40,10 @@ void needs_forget(struct torc_server *s)
     reload_end(s);
     options_free(s->used);
     router_free(s->admin_router);
-    free(s->addresses);
     measures_end(&s->measures);
     s->used = s->now = NULL;
     s->options = NULL;
     s->admin_router = NULL;
-    s->addresses = NULL;
 }
 
 /* ---- the engine ---- */
@@ -205,13 +203,13 @@ static int open_admin(struct torc_server *s)
     return server_fail(s, -ENOMEM, "out of memory");
 }
 
-int needs_note_addresses(struct torc_server *s)
+int needs_write_addresses(struct torc_server *s, address_text **out)
 {
     const struct options *o = s->options;
-    s->addresses = calloc(o->n_listen + 1, sizeof *s->addresses);
-    if (!s->addresses) return server_fail(s, -ENOMEM, "out of memory");
-    for (uint32_t i = 0; i < o->n_listen; i++) sock_addr_format(&o->listen[i], s->addresses[i]);
-    if (o->has_admin) sock_addr_format(&o->admin, s->addresses[o->n_listen]);
+    address_text *a = *out = calloc(o->n_listen + 1, sizeof *a);
+    if (!a) return server_fail(s, -ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < o->n_listen; i++) sock_addr_format(&o->listen[i], a[i]);
+    if (o->has_admin) sock_addr_format(&o->admin, a[o->n_listen]);
     return 0;
 }
 

@@ -15,8 +15,8 @@ int needs_engine(struct torc_server *s);
 /* Opens the access log, the cache of files, the routes of the admin side, and the pool for work. */
 int needs_open(struct torc_server *s);
 
-/* Keeps the addresses as text, once they are bound. */
-int needs_note_addresses(struct torc_server *s);
+/* Allocates the addresses as text, once they are bound. */
+int needs_write_addresses(struct torc_server *s, address_text **out);
 
 /* False if a job still runs at `deadline` (ns). */
 bool needs_close_pool(struct torc_server *s, uint64_t deadline);

@@ -157,11 +157,11 @@ int torc_server_each_core(torc_server *s, torc_task *start, torc_handler *stop, 
 
 /* ---- addresses ---- */
 
-/* The index in s->addresses, or -1. */
+/* The index in s->addresses, or -1. Another thread may start the server meanwhile. */
 static int index_of(const struct torc_server *s, unsigned listener)
 {
-    const struct options *o = s->options;
     if (!s->addresses) return -1;
+    const struct options *o = s->options;
     if (listener == TORC_ADMIN) return o->has_admin ? (int)o->n_listen : -1;
     return listener < o->n_listen ? (int)listener : -1;
 }

@@ -45,17 +45,20 @@ struct reload {
     uint64_t n_loaded, n_refused; /* counted by the control thread */
 };
 
+typedef char address_text[SOCK_ADDR_TEXT];
+
 struct torc_server {
     char *name;
     char *about;       /* for --help; NULL for none */
     bool serves_root;  /* at "/" */
     bool has_handlers; /* of its own, beside that */
     char error[1024];
-    struct option_set *set;            /* what the program and the command line have set */
-    struct option_set *used;           /* a copy, with which the server has started; NULL before */
-    struct options *options;           /* of `used` */
-    struct option_set *now;            /* the settings in use: `used`, until others are loaded */
-    char (*addresses)[SOCK_ADDR_TEXT]; /* of the listeners, then of the admin side, if any */
+    struct option_set *set;          /* what the program and the command line have set */
+    struct option_set *used;         /* a copy, with which the server has started; NULL before */
+    struct options *options;         /* of `used` */
+    struct option_set *now;          /* the settings in use: `used`, until others are loaded */
+    address_text *_Atomic addresses; /* of the listeners, then of the admin side, if any; NULL
+                                        until it has started: `options` is set before */
     struct reload reload;
     struct router *router;
     struct middleware *middleware;

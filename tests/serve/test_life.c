@@ -179,6 +179,30 @@ static void starts_serves_and_stops(void **state)
     torc_server_free(s);
 }
 
+static void *ask_address(void *arg)
+{
+    const char *found;
+    while (!(found = torc_server_address(arg, TORC_ADMIN))) sched_yield();
+    assert_in_range(strlen(found), strlen("127.0.0.1:1"), strlen("127.0.0.1:65535"));
+    assert_true(torc_server_port(arg, TORC_ADMIN) > 0);
+    return NULL;
+}
+
+/* Whoever asks all the time gets the whole of it as soon as there is one. */
+static void addresses_are_known_at_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        pthread_t thread;
+        torc_server *s = new_server();
+        set(s, "admin", "127.0.0.1:0");
+        assert_int_equal(pthread_create(&thread, NULL, ask_address, s), 0);
+        start(s);
+        pthread_join(thread, NULL);
+        end(s);
+    }
+}
+
 static void what_comes_too_late_is_refused(void **state)
 {
     const char *value;
@@ -1440,6 +1464,7 @@ int main(int argc, char **argv)
     if (err == -ENOSYS || err == -EPERM) return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_serves_and_stops),
+        cmocka_unit_test(addresses_are_known_at_once),
         cmocka_unit_test(what_comes_too_late_is_refused),
         cmocka_unit_test(methods_are_case_sensitive),
         cmocka_unit_test(a_stop_before_the_start_is_kept),
