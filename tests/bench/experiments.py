@@ -61,7 +61,8 @@ class Experiments(unittest.TestCase):
         self.stage = Brief(place, sorted(os.sched_getaffinity(0)), True, ENGINE)
 
     def samples_of(self, experiment, whole=lambda samples: True):
-        """Taken again, for longer, where the machine stood still meanwhile: nothing was answered, or not all told."""
+        """Taken again, for longer, where the machine stood still meanwhile: nothing was answered, not all was told, or
+        what a standstill alone can spoil is not as it has to be."""
         for self.stage.length in (SECONDS, 3 * SECONDS, 9 * SECONDS):
             try:
                 samples, lacking = experiment.take(self.stage).samples, None
@@ -98,7 +99,9 @@ class Experiments(unittest.TestCase):
 
     def test_threads_are_a_ceiling(self):
         samples = self.samples_of(
-            models, lambda found: all(one["good"] for name, one in found.items() if name not in models.OTHERS)
+            models,
+            lambda found: found["epoll"]["asynchrony"] > 0.9
+            and all(one["good"] for name, one in found.items() if name not in models.OTHERS),
         )
         for name, seen in samples.items():
             self.assertLessEqual(seen["good"], self.most(models.CEILINGS[name]), name)
@@ -149,7 +152,14 @@ class Experiments(unittest.TestCase):
     def test_waits_in_sequence_add_up(self):
         if why := backends_missing():
             self.skipTest(why)
-        samples = self.samples_of(sequence)
+        samples = self.samples_of(
+            sequence,
+            lambda found: all(
+                found[f"{what} all"]["p50"] < least / 1000
+                for what, (_, least, _) in sequence.PATHS.items()
+                if sequence.waits(what)
+            ),
+        )
         for what, (_, least, together) in sequence.PATHS.items():
             self.assertGreaterEqual(samples[f"{what} seq"]["p50"], least / 1000)
             self.assertGreaterEqual(samples[f"{what} all"]["p50"], together / 1000)
@@ -159,7 +169,9 @@ class Experiments(unittest.TestCase):
     def test_every_layer_tells_of_one_trace(self):
         if why := stack.CLAIM.needs():
             self.skipTest(why)
-        samples = self.samples_of(stack)
+        samples = self.samples_of(
+            stack, lambda found: median(one["overlap"] for one in found["one after the other"]) <= NOTED_MS
+        )
         least = {"one after the other": stack.SERVICE_MS + stack.QUERY_MS, "together": stack.QUERY_MS}
         for words, found in samples.items():
             self.assertEqual(len(found), stack.ROUNDS - 1, words)
@@ -235,7 +247,10 @@ class Experiments(unittest.TestCase):
                 self.assertGreater(found["read"], half, name)
 
     def test_an_abusive_client_is_served_its_limit(self):
-        samples = self.samples_of(abuse)
+        samples = self.samples_of(
+            abuse,
+            lambda found: all(good["good"] and abusive["refused"] for good, abusive in found["beside it, limited"]),
+        )
         most = self.most(abuse.LIMIT) + abuse.BURST
         for good, abusive in samples["beside it, limited"]:
             self.assertLessEqual(abusive["good"], most)
@@ -248,7 +263,12 @@ class Experiments(unittest.TestCase):
     def test_a_database_is_a_ceiling(self):
         if why := backends_missing():
             self.skipTest(why)
-        samples = self.samples_of(database)
+        samples = self.samples_of(
+            database,
+            lambda found: found["bounded 2"]["good"]
+            and found["bounded 2"]["refused"]
+            and found["no limits 2"]["concurrency"] > found["bounded 2"]["concurrency"],
+        )
         most = self.most(database.CAPACITY)
         for name, seen in samples.items():
             self.assertLessEqual(seen["good"], most, name)
