@@ -1161,7 +1161,8 @@ typedef int torc_work_fn(torc_job *job, void *arg);
 
 /* WAITS while fn(job, arg) runs on a thread of the pool, and returns its result, which should be 0,
  * a count or a negative errno that is none of these:
- *   -EAGAIN  the queue is full, at once; 503 would be a fitting response
+ *   -EAGAIN  the queue is full, or the system allows no thread for it, at once; 503 would be a
+ *            fitting response
  *   -ENOSYS  the server has no such threads (--work-threads 0)
  *   -ENOMEM, -EPERM outside the fibers of the request, or the scope's error
  * and then fn has not run, unless the scope was cancelled meanwhile. A cancelled job that has not

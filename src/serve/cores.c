@@ -78,11 +78,10 @@ void cores_detach(struct torc_server *s)
         if (s->cores[i].loop.thread) pthread_detach(s->cores[i].loop.thread);
 }
 
-/* Another thread may be about to post to a core, so their memory stays until others replace them.
- */
 void cores_forget(struct torc_server *s)
 {
-    s->has_cores = false;
+    if (cores_end_posts(s)) free(s->cores); /* or a thread may be about to use them */
+    s->cores = NULL;
     s->n_cores = s->n_all = 0;
     free(s->state);
     free(s->admin_descriptors);
@@ -184,7 +183,6 @@ static int init_recorder(const struct torc_server *s, struct core *c)
 static int init_cores(struct torc_server *s)
 {
     s->n_all = s->n_cores + s->options->has_admin;
-    free(s->cores);
     s->cores = aligned_alloc(64, s->n_all * sizeof *s->cores);
     s->state = calloc(s->n_all, sizeof *s->state);
     if (!s->cores || !s->state) {

@@ -19,6 +19,9 @@ bool cores_broken(struct torc_server *s);
 /* Leaves the threads to end by themselves, if ever. */
 void cores_detach(struct torc_server *s);
 
+/* From now on torc_post finds no cores. False if another thread may still be in it and use them. */
+bool cores_end_posts(struct torc_server *s);
+
 /* Forgets cores that have been joined. */
 void cores_forget(struct torc_server *s);
 

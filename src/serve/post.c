@@ -1,14 +1,18 @@
 /* torc_post: functions that any thread hands to a core. */
 
 #include "base/child.h"
+#include "serve/cores.h"
 #include "serve/overflow.h"
 #include "serve/process.h"
 #include "serve/server_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { POSTED_MAX = 65536 }; /* per core */
+
+#define POSTING_NS (5 * NS_PER_S)
 
 struct posted {
     struct io_post post;
@@ -60,7 +64,7 @@ static int post(struct core *c, void (*fn)(void *arg), void *arg)
 
 /* A core that has been ready can be posted to for as long as its memory is there: its inbox is
  * closed when it ends, and io_post is safe against that. */
-int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
+static int post_to(struct torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
 {
     if (!s->has_cores) return -ESHUTDOWN;
     if (s->process && s->process != process_id()) return -ECHILD; /* no core runs there */
@@ -72,4 +76,23 @@ int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
     err = post(c, fn, arg);
     if (err < 0) atomic_fetch_sub(&c->n_posted, 1);
     return err;
+}
+
+int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
+{
+    atomic_fetch_add(&s->n_posting, 1);
+    int err = post_to(s, core, fn, arg);
+    atomic_fetch_sub(&s->n_posting, 1);
+    return err;
+}
+
+/* A process that was forked while another thread posted waits for nobody: there it stays counted.
+ */
+bool cores_end_posts(struct torc_server *s)
+{
+    const struct timespec pause = {.tv_nsec = NS_PER_MS / 10};
+    uint64_t until = clock_ns() + POSTING_NS;
+    s->has_cores = false;
+    while (s->n_posting > 0 && clock_ns() < until) nanosleep(&pause, NULL);
+    return s->n_posting == 0;
 }

@@ -93,6 +93,7 @@ struct torc_server {
     uint32_t n_cores, n_all; /* without and with the admin core; threads, of the engine threads */
     int *admin_descriptors;  /* that the admin core keeps */
     _Atomic bool has_cores;  /* for other threads: the fields above are set */
+    _Atomic uint32_t n_posting; /* calls of torc_post that may use them */
     struct router *admin_router;
     struct http_limits admin_limits;
     uint32_t room; /* connections that a core's engine has room for */

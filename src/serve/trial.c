@@ -5,6 +5,7 @@
 #include "files/static.h"
 #include "http/trial.h"
 #include "io/network.h"
+#include "serve/cores.h"
 #include "serve/mount.h"
 #include "serve/needs.h"
 #include "serve/process.h"
@@ -223,13 +224,13 @@ void torc_test_close(torc_test *t)
         http_close(&t->core.http);
         io_close(&t->core.loop.io);
     }
-    s->has_cores = false;
+    bool ended = cores_end_posts(s);
     s->process = 0;
     s->cores = NULL;
     s->n_cores = 0;
     s->phase = SERVER_ENDED;
     bool stopped = offload_stop(t->core.pool, clock_ns() + JOB_LIMIT_NS);
-    if (stopped && drained)
+    if (stopped && drained && ended)
         free_parts(t);
     else if (!stopped)
         offload_detach(t->core.pool); /* a job that runs on may still use the rest */

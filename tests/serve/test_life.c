@@ -973,6 +973,29 @@ static void a_start_function_that_fails_is_undone(void **state)
     assert_int_equal(n_stopped, n_started);
 }
 
+/* Another thread posts all the time, to the cores of each start in their turn. */
+static void a_start_that_failed_takes_no_posts(void **state)
+{
+    struct posts p = {.server = new_server()};
+    int fails = 1;
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(torc_server_each_core(p.server, fail_on_first, NULL, &fails), 0);
+    assert_int_equal(pthread_create(&thread, NULL, post_all_the_time, &p), 0);
+    for (int i = 0; i < 20; i++) assert_int_equal(torc_server_start(p.server), -EPROTO);
+    assert_int_equal(p.n_run, 0);
+    fails = 0;
+    start(p.server);
+    for (int i = 0; i < SERVER_SECONDS * 100 && p.n_run == 0; i++) sleep_ms(10);
+    torc_server_stop(p.server);
+    assert_int_equal(torc_server_join(p.server), 0);
+    p.over = true;
+    pthread_join(thread, NULL);
+    assert_true(p.n_run > 0);
+    assert_int_equal(p.n_run, p.n_taken);
+    torc_server_free(p.server);
+}
+
 /* Of the one that waits: what its wait and the next one returned. */
 struct cancelled {
     _Atomic bool waits;
@@ -1499,6 +1522,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(functions_are_posted_between_start_and_stop),
         cmocka_unit_test(what_a_core_runs_itself_is_listed),
         cmocka_unit_test(a_start_function_that_fails_is_undone),
+        cmocka_unit_test(a_start_that_failed_takes_no_posts),
         cmocka_unit_test(a_stop_ends_start_functions),
         cmocka_unit_test(the_drain_bounds_stop_functions),
         cmocka_unit_test(an_engine_that_fails_before_the_start_is_over),
