@@ -191,14 +191,16 @@ class Experiments(unittest.TestCase):
     def test_many_are_in_progress_and_one_runs(self):
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest("needs two CPUs")
-        samples = self.samples_of(concurrent)
+        waiting = [name for name, (_, what) in concurrent.SETTINGS.items() if what == concurrent.WAIT]
+        half = concurrent.CONNECTIONS / 2
+        samples = self.samples_of(concurrent, lambda found: all(found[name]["concurrency"] > half for name in waiting))
         for name, (cores, what) in concurrent.SETTINGS.items():
             found = samples[name]
             self.assertLessEqual(found["parallelism"], min(cores, found["concurrency"]) + 0.05, name)
             if what == concurrent.WAIT:
-                self.assertGreater(found["concurrency_peak"], 10 * concurrent.COMPUTING, name)  # of many, many
+                self.assertGreater(found["concurrency"], half, name)
             else:
-                self.assertLessEqual(found["concurrency"], concurrent.COMPUTING, name)
+                self.assertLessEqual(found["concurrency_peak"], concurrent.COMPUTING, name)
 
     def test_no_model_waits_shorter_than_its_delay(self):
         samples = self.samples_of(faster)
