@@ -144,9 +144,9 @@ bool needs_close_files(struct torc_server *s)
 {
     int64_t lost = s->log ? access_log_close(s->log) : -1;
     if (lost >= 0)
-        log_line("access log %s: the disk does not answer; stopping without the last %" PRIi64
-                 " lines",
-                 options_get(s->now)->access_log, lost);
+        log_line(
+            "access log %s: the disk does not answer; stopping without it, lines lost: %" PRIi64,
+            options_get(s->now)->access_log, lost);
     if (s->files) static_close(s->files);
     s->log = NULL;
     s->files = NULL;

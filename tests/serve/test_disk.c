@@ -157,7 +157,7 @@ static void a_disk_that_hangs_does_not_keep_the_server(void **state)
     await_request();
     assert_int_equal(end_aloud(s, said, sizeof said), 4);
     assert_non_null(
-        strstr(said, "/0: the disk does not answer; stopping without the last 1 lines"));
+        strstr(said, "/0: the disk does not answer; stopping without it, lines lost: 1"));
     torc_server_free(s);
     assert_true(files_descriptors() > before);
     slow_disk_set(DISK_SERVES);
