@@ -60,7 +60,8 @@ void fiber_pool_init(struct fiber_pool *p, size_t stack_size, uint32_t max)
     *p = (struct fiber_pool){
         .stack_size = whole_pages(stack_size), .max = max, .thread = pthread_self()};
     list_init(&p->free);
-    list_init(&p->emptied);
+    list_init(&p->emptied[false]);
+    list_init(&p->emptied[true]);
 }
 
 /* Called by fiber_entry on the fiber's own stack; never returns. NULL: see fiber_pool_forked. */
@@ -126,22 +127,28 @@ COLD static void fiber_empty(struct fiber *f)
     if (unused) madvise(low, unused, MADV_DONTNEED);
 }
 
-/* Those apart are last: nobody can use them. */
-static void keep_emptied(struct fiber *f)
-{
-    if (f->apart)
-        list_push(&f->pool->emptied, &f->link);
-    else
-        list_push_front(&f->pool->emptied, &f->link);
-}
-
 /* True if it is no more. */
 static bool free_or_empty(struct fiber *f)
 {
+    struct fiber_pool *p = f->pool;
     if (LIKELY(fiber_free(f))) return true;
     fiber_empty(f);
-    keep_emptied(f);
+    list_push(&p->emptied[f->apart], &f->link);
+    p->n_emptied++;
     return false;
+}
+
+static struct fiber *pop_emptied(struct fiber_pool *p, bool apart)
+{
+    struct list *l = list_pop(&p->emptied[apart]);
+    if (!l) return NULL;
+    p->n_emptied--;
+    return container_of(l, struct fiber, link);
+}
+
+static uint32_t n_free(const struct fiber_pool *p)
+{
+    return p->total - p->in_use - p->n_emptied;
 }
 
 /* The switch to the core's stack enters another one, in fiber_main; that gets no fiber then. */
@@ -161,11 +168,12 @@ void fiber_pool_drain(struct fiber_pool *p)
 {
     uint32_t left = p->total;
     ASSERT(p->in_use == 0);
-    list_splice(&p->free, &p->emptied);
     for (int i = 0; i < DRAIN_PASSES && left > 0; i++) {
         struct list all;
-        list_move(&p->emptied, &all);
-        left = 0;
+        list_move(&p->free, &all);
+        list_splice(&p->emptied[false], &all);
+        list_splice(&p->emptied[true], &all);
+        p->n_emptied = left = 0;
         for (struct list *l; (l = list_pop(&all));)
             left += !free_or_empty(container_of(l, struct fiber, link));
     }
@@ -173,31 +181,30 @@ void fiber_pool_drain(struct fiber_pool *p)
     p->min_free = p->surplus = 0;
 }
 
-/* Unmaps those that could not be before. Where the first of its size still cannot, nor can most
- * others. */
-COLD static void free_emptied(struct fiber_pool *p)
+/* Unmaps those that could not be before. Where one still cannot, nor can most others: the next time
+ * begins with another one. */
+COLD static void free_emptied(struct fiber_pool *p, bool apart)
 {
-    bool stuck[2] = {false, false}; /* usual ones, and those apart */
-    uint32_t left = TRIM_MAX;
-    struct list all;
-    list_move(&p->emptied, &all);
-    for (struct list *l; (l = list_pop(&all));) {
-        struct fiber *f = container_of(l, struct fiber, link);
-        bool *is_stuck = &stuck[f->apart];
-        if (*is_stuck || left == 0) {
-            keep_emptied(f);
-        } else {
-            *is_stuck = !free_or_empty(f);
-            left--;
-        }
+    struct fiber *f;
+    for (uint32_t left = TRIM_MAX; left > 0 && (f = pop_emptied(p, apart)); left--)
+        if (!free_or_empty(f)) return;
+}
+
+/* What has been emptied has no memory to give back: it is tried once, and no reason to come again
+ * soon. */
+static void begin_trim(struct fiber_pool *p)
+{
+    if (UNLIKELY(p->n_emptied)) {
+        free_emptied(p, false);
+        free_emptied(p, true);
     }
+    p->surplus = p->min_free / 2;
 }
 
 bool fiber_pool_trim(struct fiber_pool *p)
 {
     ASSERT(!p->running);
-    if (UNLIKELY(!list_empty(&p->emptied))) free_emptied(p);
-    if (p->surplus == 0) p->surplus = p->min_free / 2;
+    if (p->surplus == 0) begin_trim(p);
     if (p->surplus > p->min_free) p->surplus = p->min_free;
     uint32_t n = p->surplus < TRIM_MAX ? p->surplus : TRIM_MAX;
     p->surplus -= n;
@@ -206,7 +213,7 @@ bool fiber_pool_trim(struct fiber_pool *p)
         list_unlink(coldest);
         free_or_empty(container_of(coldest, struct fiber, link));
     }
-    p->min_free = p->total - p->in_use;
+    p->min_free = n_free(p);
     return p->surplus > 0;
 }
 
@@ -228,20 +235,11 @@ static void switch_to(struct fiber_pool *p, struct fiber *f)
 static void start(struct fiber_pool *p, struct fiber *f, fiber_fn *fn, void *arg, void *owner)
 {
     p->in_use++;
-    if (p->total - p->in_use < p->min_free) p->min_free = p->total - p->in_use;
+    if (n_free(p) < p->min_free) p->min_free = n_free(p);
     f->fn = fn;
     f->arg = arg;
     f->owner = owner;
     switch_to(p, f);
-}
-
-COLD static struct fiber *fiber_emptied(struct fiber_pool *p)
-{
-    struct list *l = p->emptied.next;
-    struct fiber *f = container_of(l, struct fiber, link);
-    if (l == &p->emptied || f->apart) return NULL;
-    list_unlink(l);
-    return f;
 }
 
 int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
@@ -250,7 +248,7 @@ int fiber_start_for(struct fiber_pool *p, fiber_fn *fn, void *arg, void *owner)
     struct list *l = list_pop(&p->free);
     struct fiber *f = l ? container_of(l, struct fiber, link) : NULL;
     if (UNLIKELY(!f)) {
-        f = fiber_emptied(p);
+        f = pop_emptied(p, false);
         if (!f) f = fiber_new(p, p->stack_size);
         if (!f) return -ENOMEM;
     }

@@ -25,13 +25,14 @@ struct fiber_pool {
     uint32_t max;                    /* most fibers in use at once; may change, even to fewer */
     uint32_t total;                  /* fibers with a stack, in use or free */
     uint32_t in_use;                 /* fibers that have started and not returned */
+    uint32_t n_emptied;              /* fibers in `emptied` */
     uint32_t min_free;               /* fewest free fibers since the last trim */
     uint32_t surplus;                /* free fibers that the trim under way has not unmapped yet */
     uint32_t n_created;              /* stacks created so far, to spread them over the cache sets */
     const struct scope_watch *watch; /* see scope.h; NULL for none */
     pthread_t thread;                /* the only one that may use it */
     const void *_Atomic label;       /* of what ran last, for a thread that watches this one */
-    struct list emptied;             /* free, too: could not be unmapped, but have no memory */
+    struct list emptied[2]; /* could not be unmapped, but have no memory; [1]: those apart */
 };
 
 /* `stack_size` (bytes) is rounded up to pages. The pool belongs to the calling thread. */

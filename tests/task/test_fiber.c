@@ -533,6 +533,31 @@ static void stacks_that_stay_mapped_have_no_memory(void **state)
     refuses = REFUSES_NONE;
 }
 
+static void park_once(void *arg)
+{
+    struct fiber **self = arg;
+    *self = fiber_self(&pool);
+    fiber_park(&pool);
+}
+
+/* Where all are refused, there is nothing to come back for soon. */
+static void a_trim_that_is_refused_is_over(void **state)
+{
+    (void)state;
+    enum { MANY = 1000 };
+    struct fiber *all[MANY];
+    pool.max = MANY;
+    for (int i = 0; i < MANY; i++) assert_int_equal(fiber_start(&pool, park_once, &all[i]), 0);
+    for (int i = 0; i < MANY; i++) fiber_resume(&pool, all[i]);
+    refuses = REFUSES_ALL;
+    for (int i = 0; i < 50; i++) fiber_pool_trim(&pool);
+    assert_int_equal(pool.total, MANY);
+    for (int i = 0; i < 50; i++) assert_false(fiber_pool_trim(&pool));
+    refuses = REFUSES_NONE;
+    for (int i = 0; i < 50; i++) fiber_pool_trim(&pool);
+    assert_in_range(pool.total, 0, 1);
+}
+
 /* One of a size of its own is nobody else's. */
 static void a_stack_apart_that_cannot_be_unmapped(void **state)
 {
@@ -610,6 +635,7 @@ int main(void)
         CASE(trim_unmaps_the_least_recently_used),
         CASE(stacks_that_cannot_be_unmapped),
         CASE(stacks_that_stay_mapped_have_no_memory),
+        CASE(a_trim_that_is_refused_is_over),
         CASE(a_stack_apart_that_cannot_be_unmapped),
         CASE(a_stack_apart_is_in_nobodys_way),
         CASE(pool_is_reusable_after_drain),
