@@ -86,13 +86,14 @@ int torc_post(torc_server *s, unsigned core, void (*fn)(void *arg), void *arg)
     return err;
 }
 
-/* A process that was forked while another thread posted waits for nobody: there it stays counted.
- */
+/* Who posts once nobody did finds no cores. A process that was forked while another thread posted
+ * waits for nobody: there it stays counted. */
 bool cores_end_posts(struct torc_server *s)
 {
     const struct timespec pause = {.tv_nsec = NS_PER_MS / 10};
     uint64_t until = clock_ns() + POSTING_NS;
+    bool none;
     s->has_cores = false;
-    while (s->n_posting > 0 && clock_ns() < until) nanosleep(&pause, NULL);
-    return s->n_posting == 0;
+    while (!(none = s->n_posting == 0) && clock_ns() < until) nanosleep(&pause, NULL);
+    return none;
 }

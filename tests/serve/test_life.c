@@ -870,9 +870,7 @@ static void *post_all_the_time(void *arg)
 {
     struct posts *p = arg;
     while (!p->over) {
-        int err = torc_post(p->server, 0, count_post, p);
-        p->n_taken += err == 0;
-        if (err < 0) sched_yield();
+        p->n_taken += torc_post(p->server, 0, count_post, p) == 0;
     }
     return NULL;
 }
