@@ -308,7 +308,8 @@ void acceptor_check(struct acceptor *a)
 {
     for (uint32_t i = 0; i < a->n_listeners && !a->draining && !a->closed; i++) {
         struct pollfd p = {a->listener[i].accept.listener, POLLRDHUP, 0};
-        if (a->listener[i].local && poll(&p, 1, 0) > 0) a->lost(a, i);
+        if (!a->listener[i].local || poll(&p, 1, 0) <= 0) continue;
+        if (p.revents & POLLRDHUP) a->lost(a, i); /* else it was closed: io_check tells that */
     }
 }
 
