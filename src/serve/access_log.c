@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -36,7 +37,8 @@ enum {
 #define SETTLE_NS       (NS_PER_S / 2)
 
 struct access_log {
-    char *path; /* NULL for stdout */
+    char *path; /* NULL for stdout; other threads read it with `naming` held */
+    pthread_mutex_t naming;
     int fd;
     int wake_fd, flush_ms;
     bool regular;            /* a regular file, to which writes do not wait for a reader */
@@ -85,7 +87,9 @@ static void reopen(struct access_log *log)
 static void move_to(struct access_log *log, struct access_move *m)
 {
     char *old = log->path;
+    pthread_mutex_lock(&log->naming);
     log->path = m->path;
+    pthread_mutex_unlock(&log->naming);
     use_file(log, m->fd);
     m->path = old;
     m->fd = -1;
@@ -212,6 +216,7 @@ static void release(struct access_log *log)
     if (log->wake_fd >= 0) close(log->wake_fd);
     access_move_free(atomic_load(&log->move));
     latch_free(&log->end);
+    pthread_mutex_destroy(&log->naming);
     free(log->path);
     free(log);
 }
@@ -318,6 +323,7 @@ struct access_log *access_log_open(const char *path, enum log_format format, uin
     log->flush_ms = flush_ms;
     log->fd = log->wake_fd = -1;
     latch_init(&log->end);
+    pthread_mutex_init(&log->naming, NULL);
     int err = open_all(log, format, path, &reason);
     if (err) {
         release(log);
@@ -381,19 +387,32 @@ static bool is_stuck(struct access_log *log)
     return !latch_await(&log->end, clock_ns() + SETTLE_NS) && unwritten(log) == left;
 }
 
-int64_t access_log_close(struct access_log *log)
+/* What its end without the log is told with: the name is of the file that holds it up, which need
+ * not be what the options say by now. */
+static void describe_loss(struct access_log *log, char *text, size_t size)
+{
+    pthread_mutex_lock(&log->naming);
+    snprintf(text, size,
+             "access log %s: the disk does not answer; stopping without it, lines lost: %" PRIu64,
+             log->path ? log->path : "on stdout", count_unwritten(log));
+    pthread_mutex_unlock(&log->naming);
+}
+
+bool access_log_close(struct access_log *log)
 {
     pthread_t thread = log->thread;
     atomic_store_explicit(&log->closing, true, memory_order_release);
     access_wake(log->wake_fd);
     while (!latch_is_done(&log->end)) {
         if (!is_stuck(log)) continue;
-        int64_t lost = (int64_t)count_unwritten(log);
+        char loss[PATH_MAX + 100];
+        describe_loss(log, loss, sizeof loss);
         if (!latch_leave(&log->end)) break;
+        log_line("%s", loss);
         pthread_detach(thread); /* it releases the log, if ever */
-        return lost;
+        return false;
     }
     pthread_join(thread, NULL);
     release(log);
-    return -1;
+    return true;
 }

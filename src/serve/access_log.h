@@ -35,7 +35,7 @@ void access_log_move(struct access_log *log, struct access_move *to);
 /* Waits until the lines that are in the buffers are in the file, or for two seconds. */
 void access_log_flush(struct access_log *log);
 
-/* Writes the remaining lines, ends the thread and closes the file. Call when no core writes. -1; or
- * if a disk takes nothing for four seconds, the number of lines that are not written: the thread
- * then goes on with the log, and releases it once it can. */
-int64_t access_log_close(struct access_log *log);
+/* Writes the remaining lines, ends the thread and closes the file. Call when no core writes. False
+ * if a disk takes nothing for four seconds, which it logs, with the number of lines that are not
+ * written: the thread then goes on with the log, and releases it once it can. */
+bool access_log_close(struct access_log *log);

@@ -10,7 +10,6 @@
 #include "serve/reload.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -142,15 +141,11 @@ void needs_flush_log(struct torc_server *s)
 
 bool needs_close_files(struct torc_server *s)
 {
-    int64_t lost = s->log ? access_log_close(s->log) : -1;
-    if (lost >= 0)
-        log_line(
-            "access log %s: the disk does not answer; stopping without it, lines lost: %" PRIi64,
-            options_get(s->now)->access_log, lost);
+    bool closed = !s->log || access_log_close(s->log);
     if (s->files) static_close(s->files);
     s->log = NULL;
     s->files = NULL;
-    return lost < 0;
+    return closed;
 }
 
 static void begin_work(void)

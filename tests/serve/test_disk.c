@@ -285,6 +285,39 @@ static void a_reload_that_waits_does_not_keep_the_server(void **state)
     remove_config();
 }
 
+/* It waits in the file that it had before a reload. */
+static void the_log_that_waits_is_named(void **state)
+{
+    char said[1024];
+    (void)state;
+    if (!has_disk) skip();
+    unsigned before = files_descriptors();
+    char *first = files_path(dir, "0");
+    config_dir = files_open();
+    config = files_path(config_dir, "config");
+    char *argv[] = {"disk", "--config", config, NULL}, *next = files_path(config_dir, "log");
+    configure("access-log = %s\n", first);
+    torc_server *s = new_server();
+    assert_int_equal(torc_server_parse(s, 3, argv), 0);
+    assert_int_equal(torc_server_start(s), 0);
+    slow_disk_set(DISK_WAITS);
+    get(s);
+    await_request();
+    configure("access-log = %s\n", next);
+    torc_server_reload(s);
+    for (int i = 0; i < SERVER_SECONDS * 100 && access(next, F_OK) < 0; i++) sleep_ms(10);
+    assert_int_equal(end_aloud(s, said, sizeof said), 4);
+    assert_non_null(strstr(said, "/0: the disk does not answer"));
+    torc_server_free(s);
+    slow_disk_set(DISK_SERVES);
+    for (int i = 0; i < SERVER_SECONDS * 100 && files_descriptors() > before; i++) sleep_ms(10);
+    assert_int_equal(files_descriptors(), before);
+    unlink(next);
+    free(next);
+    free(first);
+    remove_config();
+}
+
 static void a_reload_that_waited_ends_with_the_server(void **state)
 {
     (void)state;
@@ -328,6 +361,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(a_slow_disk_gets_all_lines, stop),
         cmocka_unit_test_teardown(a_reload_that_waits_does_not_keep_the_server, stop),
         cmocka_unit_test_teardown(a_reload_that_waits_reopens_the_log, stop),
+        cmocka_unit_test_teardown(the_log_that_waits_is_named, stop),
         cmocka_unit_test_teardown(a_reload_that_waited_ends_with_the_server, stop),
     };
     return cmocka_run_group_tests(tests, make, unmake);
