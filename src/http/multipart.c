@@ -56,9 +56,9 @@ static int fail_malformed(struct multipart *m)
 }
 
 /* Nothing of the body was read: a handler may do so otherwise, or need none of it. */
-static int refuse_type(struct multipart *m)
+static int refuse_type(struct multipart *m, int status)
 {
-    m->rq->failed = 415;
+    m->rq->failed = (unsigned)status;
     return m->err = -EINVAL;
 }
 
@@ -81,7 +81,7 @@ static int take_boundary(struct multipart *m)
 {
     slice given, name, value;
     struct torc_req *rq = m->rq;
-    if (!request_has_type(rq, SLICE("multipart/form-data"), &given)) return refuse_type(m);
+    if (!request_has_type(rq, SLICE("multipart/form-data"), &given)) return refuse_type(m, 415);
     char *copy = arena_alloc_aligned(&rq->arena, given.len + 4 + BOUNDARY_MAX, 1);
     if (!copy) return fail(m, -ENOMEM, 503);
     char *text = copy + 4 + BOUNDARY_MAX;
@@ -94,7 +94,7 @@ static int take_boundary(struct multipart *m)
         m->delimiter = slice_of(copy, 4 + value.len);
         return 0;
     }
-    return fail(m, -EINVAL, 400);
+    return refuse_type(m, 400);
 }
 
 static int begin(struct multipart *m)
