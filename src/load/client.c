@@ -4,7 +4,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-#define RETRY_NS (50 * NS_PER_MS) /* from a failed connect to the next */
+#define RETRY_NS (50 * NS_PER_MS) /* from a connection that was of no use to the next */
+#define QUEUE_NS (5 * NS_PER_MS)  /* from a connect that found no room in a queue to the next */
 
 void client_schedule(struct client *c)
 {
@@ -45,10 +46,14 @@ static void fail_connection(struct client *c, enum load_error kind)
 static void on_closed(struct io *io, struct io_op *op, int res, bool more)
 {
     struct client *c = container_of(container_of(op, struct io_call, op), struct client, call);
-    (void)io, (void)res, (void)more;
+    (void)res, (void)more;
     c->state = CLIENT_CLOSED;
     c->context->open--;
-    if (supply_continues(&c->context->supply)) client_connect(c);
+    if (!supply_continues(&c->context->supply)) return;
+    if (c->pipeline.assigned) /* a server may close what has served */
+        client_connect(c);
+    else
+        wheel_set(&io->wheel, &c->timer, io->now + RETRY_NS);
 }
 
 static void continue_close(struct client *c)
@@ -175,6 +180,14 @@ static void run_task(struct io_task *t)
     if (c->state == CLIENT_CLOSING && !io_busy(&c->call.op)) continue_close(c);
 }
 
+static void sample_timeout(struct client *c)
+{
+    const struct plan *p = c->context->plan;
+    error_sample_timeout(record_sample(&c->context->record, ERROR_TIMEOUT), &p->addr,
+                         &p->request[pipeline_oldest(&c->pipeline)->request], patience(p),
+                         c->receiver.started);
+}
+
 static void on_timeout(struct client *c)
 {
     struct load_context *x = c->context;
@@ -184,10 +197,25 @@ static void on_timeout(struct client *c)
         client_close(c);
         return;
     }
-    error_sample_timeout(record_sample(&x->record, ERROR_TIMEOUT), &x->plan->addr,
-                         &x->plan->request[oldest->request], patience(x->plan),
-                         c->receiver.started);
+    sample_timeout(c);
     fail_connection(c, ERROR_TIMEOUT);
+}
+
+void client_end(struct client *c)
+{
+    struct load_context *x = c->context;
+    struct pipeline *p = &c->pipeline;
+    wheel_clear(&x->io.wheel, &c->timer);
+    for (; !pipeline_empty(p); p->head++) {
+        if (deadline(c) > x->io.now) {
+            supply_abandon(&x->supply, pipeline_oldest(p));
+        } else {
+            sample_timeout(c);
+            record_error(&x->record, ERROR_TIMEOUT, pipeline_oldest(p));
+        }
+    }
+    p->sent = p->tail;
+    client_close(c);
 }
 
 static void on_timer(struct wheel_timer *t)
@@ -214,18 +242,34 @@ static void count_attempt(struct client *c)
     c->attempted = true;
 }
 
+/* A connect that does not block finds that the queue of a Unix socket is full, connect(2); one that
+ * does waits for room, as for any other server that is slow to accept. */
+static bool waits_for_room(struct client *c, int err)
+{
+    const struct load_context *x = c->context;
+    if (err != -EAGAIN || !x->plan->addr.path) return false;
+    if (!c->full_since) c->full_since = x->io.now;
+    return x->io.now - c->full_since < x->plan->timeout;
+}
+
 /* `err` is a negative errno; -ECANCELED where the timer ended it. */
 static void connect_failed(struct client *c, int err)
 {
     struct load_context *x = c->context;
+    c->state = CLIENT_CLOSED;
+    x->open--;
+    if (waits_for_room(c, err)) {
+        wheel_set(&x->io.wheel, &c->timer, x->io.now + QUEUE_NS);
+        return;
+    }
+    if (c->full_since) err = -ECANCELED;
+    c->full_since = 0;
     if (supply_continues(&x->supply)) {
         x->record.connect_error = err == -ECANCELED ? ETIMEDOUT : -err;
         sample_connect(c, x->record.connect_error);
         record_error(&x->record, ERROR_CONNECT, NULL);
         wheel_set(&x->io.wheel, &c->timer, x->io.now + RETRY_NS);
     }
-    c->state = CLIENT_CLOSED;
-    x->open--;
     count_attempt(c);
 }
 
@@ -245,6 +289,7 @@ static void on_connected(struct io *io, struct io_op *op, int res, bool more)
     }
     c->state = CLIENT_OPEN;
     c->send_error = 0;
+    c->full_since = 0;
     pipeline_open(&c->pipeline);
     receiver_open(&c->receiver);
     counter_add(&record->counts.connects, 1);

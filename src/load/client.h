@@ -17,6 +17,7 @@ struct client {
     uint32_t number; /* of all cores' */
     struct pipeline pipeline;
     struct wheel_timer timer;
+    uint64_t full_since; /* ns; a Unix socket's queue has had no room since then; 0: it has */
     int send_error;      /* with which a send failed, a positive errno, or 0 */
     uint8_t state;       /* enum client_state */
     bool attempted;      /* the first connect has succeeded or failed */
@@ -35,5 +36,8 @@ void client_connect(struct client *c);
 /* Schedules the work at the end of the turn: get requests, send them, close. */
 void client_schedule(struct client *c);
 
-/* Closes the connection, even with requests in flight. */
+/* Closes the connection, even with requests in flight: they are sent again. */
 void client_close(struct client *c);
+
+/* Likewise, at the end of the run: they stay unanswered, or have timed out by now. */
+void client_end(struct client *c);

@@ -41,8 +41,7 @@ static void enter(struct load_core *c, enum phase phase)
     for (uint32_t i = 0; i < c->started; i++) {
         struct client *client = &c->clients[i];
         if (phase == PHASE_END) {
-            wheel_clear(&c->context.io.wheel, &client->timer);
-            client_close(client);
+            client_end(client);
         } else if (client->state == CLIENT_OPEN) {
             client_schedule(client);
         }
@@ -102,6 +101,13 @@ static bool is_over(const struct load_core *c)
     return x->record.phase == PHASE_END && x->open == 0 && io_idle(&x->io);
 }
 
+/* Without one of its cores a run measures nothing. */
+static void report_failed(struct load_core *c)
+{
+    atomic_store(&c->failed, true);
+    wake_by(c->context.record.completed_fd);
+}
+
 /* What the kernel still holds can be neither closed nor freed. */
 static void report_broken(struct load_core *c)
 {
@@ -119,7 +125,7 @@ static void *run(void *arg)
     prepare_thread(c);
     c->error = open_engine(c);
     if (c->error < 0) {
-        counter_set(&x->record.counts.connecting_done, c->n_clients);
+        report_failed(c);
         return NULL;
     }
     wheel_timer_init(&c->ramp, on_ramp);

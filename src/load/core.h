@@ -20,7 +20,8 @@ struct load_core {
     _Atomic int tid;     /* of the thread; 0 until it runs */
     _Atomic int command; /* the enum phase to enter, by the main thread */
     int wake_fd;         /* an eventfd, written after a command */
-    int error;           /* negative errno where the engine did not open */
+    int error;           /* negative errno where the engine did not open; then `failed` */
+    _Atomic bool failed; /* the thread has ended */
     _Atomic bool broken; /* the engine failed later: the thread has ended and the core stays */
 };
 

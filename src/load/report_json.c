@@ -143,6 +143,7 @@ static void put_traffic(struct json *j, const struct run *r)
     json_put_u64(j, "bytes_out", r->counts.bytes_out);
     json_put_u64(j, "connects", c->connects);
     json_put_u64(j, "unsent", r->unsent);
+    json_put_u64(j, "unanswered", r->unanswered);
 }
 
 int report_json(const struct run *r, struct output *to)

@@ -111,5 +111,6 @@ const char *result_advice(const struct run *r, char text[RESULT_ADVICE])
 
 int result_status(const struct run *r)
 {
-    return result_errors(r) > 0 || !result_has_replies(r) || r->interrupted || r->watch.ended;
+    return result_errors(r) > 0 || !result_has_replies(r) || r->unanswered > 0 || r->interrupted ||
+           r->watch.ended;
 }

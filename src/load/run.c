@@ -55,6 +55,13 @@ static uint64_t cores_cpu(const struct run *r)
     return sum;
 }
 
+static bool has_failed(const struct run *r)
+{
+    for (uint32_t i = 0; i < r->plan->n_cores; i++)
+        if (atomic_load(&r->cores[i].failed)) return true;
+    return false;
+}
+
 static bool is_broken(const struct run *r)
 {
     for (uint32_t i = 0; i < r->plan->n_cores; i++)
@@ -70,7 +77,7 @@ static void wait_until(struct run *r, uint64_t until)
     uint64_t now = clock_ns(), left = until > now ? until - now : 0;
     struct timespec ts = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
     int n = ppoll(fds, 2, &ts, NULL);
-    if (is_broken(r)) r->interrupted = true;
+    if (is_broken(r) || has_failed(r)) r->interrupted = true;
     if (n <= 0) return;
     uint64_t count;
     struct signalfd_siginfo info;
@@ -235,11 +242,15 @@ static void wait_connected(struct run *r)
  * is for a slow machine. */
 static void drain(struct run *r)
 {
-    uint64_t until = clock_ns() + plan_longest_wait(r->plan) + NS_PER_S;
+    uint64_t longest = plan_longest_wait(r->plan) + NS_PER_S, now = clock_ns();
+    struct stall wait = {.since = now, .at = now};
     command(r, PHASE_DRAIN);
-    while (clock_ns() < until && !r->interrupted &&
-           (SUM(draining) < r->plan->n_cores || SUM(completed) < SUM(issued)))
-        wait_until(r, clock_ns() + NS_PER_MS);
+    while (now - wait.since < longest && !r->interrupted &&
+           (SUM(draining) < r->plan->n_cores || SUM(completed) < SUM(issued))) {
+        wait_until(r, now + NS_PER_MS);
+        now = clock_ns();
+        leave_out_stop(&wait, now);
+    }
     command(r, PHASE_END);
 }
 
@@ -283,11 +294,11 @@ static int raise_descriptor_limit(const struct plan *p)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= p->connections + 64 + 4 * p->n_cores) return 0;
+    if (limit.rlim_cur >= UINT64_C(64) + p->connections + 4 * p->n_cores + p->n_watched) return 0;
     fprintf(stderr,
-            "torc-load: --connections %u needs a descriptor limit of more than %" PRIu64
+            "torc-load: --connections %u%s needs a descriptor limit of more than %" PRIu64
             " (raise it, ulimit -n)\n",
-            p->connections, (uint64_t)limit.rlim_cur);
+            p->connections, p->n_watched ? " with --watch" : "", (uint64_t)limit.rlim_cur);
     return EXIT_START;
 }
 
@@ -336,6 +347,7 @@ static void add_core(struct run *r, const struct load_core *c)
     histogram_merge(&r->corrected, record->corrected);
     for (int e = 0; e < LOAD_ERRORS; e++) keep_earliest(&r->sample[e], &record->sample[e]);
     r->unsent += c->context.supply.unsent;
+    r->unanswered += c->context.supply.unanswered;
     if (record->connect_error) r->connect_error = record->connect_error;
 }
 

@@ -32,7 +32,7 @@ struct run {
     struct error_sample sample[LOAD_ERRORS];
     struct io_stats io;
     struct histogram corrected, raw;
-    uint64_t unsent;
+    uint64_t unsent, unanswered; /* as of struct supply */
     int connect_error;
 };
 

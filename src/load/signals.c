@@ -3,14 +3,23 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+/* As by nohup(1). A blocked signal would be read all the same. */
+static bool is_ignored(int signal)
+{
+    struct sigaction now;
+    return sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
 
 static void ending(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    if (!is_ignored(SIGHUP)) sigaddset(set, SIGHUP);
 }
 
 int signals_open(void)

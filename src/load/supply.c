@@ -146,6 +146,14 @@ void supply_return(struct supply *s, const struct pending *p)
         counter_set(&r->counts.issued, r->counts.issued - 1);
 }
 
+void supply_abandon(struct supply *s, const struct pending *p)
+{
+    if (!p->counted) return;
+    s->unanswered++;
+    if (record_open_loop(s->record) && s->measure_to > p->intended)
+        histogram_add(s->record->corrected, s->measure_to - p->intended);
+}
+
 /* The pause is the same for all, so the first to give up is the first to try again. */
 bool supply_retry(struct supply *s, const struct pending *p)
 {

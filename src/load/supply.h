@@ -18,6 +18,7 @@ struct supply {
     struct queue retries;  /* of an open loop: whose clients gave up and will try again */
     uint64_t measure_from, measure_to; /* ns, by this core's clock */
     uint64_t unsent;                   /* due while measuring, and never sent */
+    uint64_t unanswered;               /* sent, and still in flight when all was closed */
 };
 
 void supply_init(struct supply *s, struct record *record, struct io *io, uint32_t core);
@@ -44,6 +45,10 @@ void supply_return(struct supply *s, const struct pending *p);
 /* The reply to `p` did not come within the deadline. True where its client tries again, after
  * plan->retry_pause and on whichever connection is free then; false where it gives up for good. */
 bool supply_retry(struct supply *s, const struct pending *p);
+
+/* `p` is in flight when all is closed: by an interruption, as others time out before that. Its
+ * latency is at least the time until the end of the measurement. */
+void supply_abandon(struct supply *s, const struct pending *p);
 
 /* Counts the requests that were due while measuring and never sent. When all is closed. */
 void supply_count_unsent(struct supply *s);

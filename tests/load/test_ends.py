@@ -184,7 +184,11 @@ class Ends(rig.Case):
         return done
 
     def test_an_interrupted_run_reports(self):
-        for options, number in ((["--duration", "1h"], signal.SIGINT), (["--requests", 10**12], signal.SIGTERM)):
+        for options, number in (
+            (["--duration", "1h"], signal.SIGINT),
+            (["--requests", 10**12], signal.SIGTERM),
+            (["--duration", "1h"], signal.SIGHUP),
+        ):
             # More requests than connections: some have been answered.
             done = self.interrupted(self.each(reply()), "--connections", 4, *options, number=number, after=20)
             self.assertGreater(done.json["requests"], 0)
@@ -202,6 +206,52 @@ class Ends(rig.Case):
             ["--warmup", "1h"],
         ):
             self.interrupted(self.server(serve), "--connections", 8, *options)
+
+    def test_an_interrupt_loses_no_request(self):
+        """One that was sent and not answered is told, and in the corrected latency."""
+
+        def serve(peer):
+            peer.request()
+            peer.send(reply())
+            peer.request()
+            peer.more()
+
+        for options in (["--rate", 200, "--connections", 20], ["--connections", 20]):
+            done = self.interrupted(self.server(serve), "--duration", "1h", *options, after=40)
+            j = done.json
+            self.assertEqual(j["errors"], dict.fromkeys(rig.ERRORS, 0))
+            self.assertEqual(j["unanswered"], 20)
+            self.assertIn("  unanswered   20 were in flight at the end\n", done.out)
+            self.assertEqual(j["latency_ns"]["raw"]["count"], j["requests"])
+
+    def test_a_standstill_of_the_generator_hides_no_timeout(self):
+        """It is stopped, as with its machine, for longer than a request in flight may take."""
+
+        def serve(peer):
+            while peer.more():
+                pass
+
+        for options in (["--rate", 100, "--requests", 4], []):
+            server = self.server(serve)
+            options = ["--duration", "100ms", "--connections", 4, "--timeout", "1s", *options]
+            process = self.start("--quiet", *options, server.url)
+            self.assertTrue(rig.wait_for(lambda: server.connects == 4))
+            time.sleep(0.5)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(2.5)
+            process.send_signal(signal.SIGCONT)
+            done = self.finish(process)
+            self.assertEqual(done.status, 1)
+            self.assertEqual(done.json["errors"]["timeout"], 4, done)
+            self.assertEqual(done.json["unanswered"], 0)
+
+    def test_nohup_is_obeyed(self):
+        server = self.each(reply())
+        options = ["--quiet", "--requests", 20, "--rate", 20, server.url]
+        process = self.start(*options, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        process.send_signal(signal.SIGHUP)
+        self.errors(self.finish(process))
 
     def test_an_interrupt_ends_the_drain(self):
         def serve(peer):
@@ -286,6 +336,40 @@ class Ends(rig.Case):
         self.assertEqual(done.json["requests"] + done.json["errors"]["timeout"], 20)
         self.assertGreaterEqual(done.json["errors"]["timeout"], 2)
         self.assertEqual(done.status, 1)
+
+    def test_a_server_that_closes_at_once_is_not_hammered(self):
+        """A connection that served nobody is opened again after a pause, not in a loop."""
+        server = self.server(lambda peer: None)
+        self.run_load("--rate", 1, "--connections", 4, "--duration", "1s", server.url)
+        self.assertLess(server.connects, 500)
+
+    def unix_listener(self, name):
+        """With a queue of two, which is less than all who connect."""
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(str(self.scratch / name))
+        listener.listen(1)
+        return listener, f"unix:{self.scratch / name}:/"
+
+    def test_a_full_queue_of_a_unix_socket_times_out(self):
+        _, url = self.unix_listener("full")
+        done = self.run_load("--connections", 8, "--timeout", "200ms", url)
+        self.assertEqual(done.status, 1)
+        self.assertIn("Connection timed out", done.out)
+
+    def test_a_full_queue_of_a_unix_socket_is_waited_for(self):
+        listener, url = self.unix_listener("slow")
+        process = self.start("--quiet", "--connections", 8, "--requests", 8, url)
+        clients = []
+        for _ in range(8):
+            time.sleep(0.05)
+            clients.append(listener.accept()[0])
+        for client in clients:
+            client.recv(1000)
+            client.sendall(reply())
+        self.errors(self.finish(process))
+        for client in clients:
+            client.close()
 
     # ---- limits ----
 
