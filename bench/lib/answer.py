@@ -138,8 +138,10 @@ def depth_word(knees: Sequence[Mapping[str, Any]]) -> str:
         kind = "alike"
     elif knee_at <= default < costly:
         kind = "default"
+    elif costly <= default:  # which need not have been tried
+        kind = "costly" if any(default in one["dearer"] for one in told) else "dearer"
     else:
-        kind = "costly" if costly <= default else "shallow"
+        kind = "shallow"
     return say("depth_word", kind, knee_at, default)
 
 

@@ -16,7 +16,7 @@ Ratios = Callable[[int, int], Sequence[Sequence[float]]]  # of one depth to anot
 @dataclasses.dataclass(frozen=True)
 class Knee:
     """What going deeper than `depth` does to the cost; percent, negative is a gain. Without a depth nothing was
-    measured; without a change there is no second depth to compare."""
+    measured; without a change there is no second depth to compare, or no second round."""
 
     depth: int | None
     best: int | None
@@ -28,9 +28,9 @@ class Knee:
 
 
 def percent_change(rounds: Sequence[Sequence[float]], comparisons: int = 1) -> Change | None:
-    """Median and bounds of the change in percent, of the ratios of each round; None without any.
-    With several comparisons the bounds hold together."""
-    if not rounds:
+    """Median and bounds of the change in percent, of the ratios of each round; None for less than two rounds,
+    which have no bounds. With several comparisons the bounds hold together."""
+    if len(rounds) < 2:
         return None
     found = stats.bootstrap_rounds(rounds, comparisons)
     middle, low, high = ((one - 1) * 100 for one in (found.median, found.low, found.high))

@@ -179,6 +179,7 @@ class Depth(unittest.TestCase):
             ([knee(128), knee(256)], "The default, 512: it gains nothing over 256 and costs nothing either."),
             ([knee(128, dearer=(1024,)), knee(256)], "The default, 512: it gains nothing over 256"),
             ([knee(128, dearer=(512, 1024))], "Depth 128: the default, 512, costs more."),
+            ([knee(16, 32, dearer=(32, 64))], "Depth 16: deeper ones cost more."),
             ([knee(1024)], "Depth 1024: the default, 512, gains less."),
             ([knee(32, alike=True)] * 2, "It makes no detectable difference"),
             ([knee(32, alike=True), knee(64)], "The default, 512: it gains nothing over 64"),

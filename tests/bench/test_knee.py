@@ -48,6 +48,13 @@ class Find(unittest.TestCase):
         only = {depth: loose[32] if depth == 32 else flat[64] for depth in (32, 64)}
         self.assertIn("no gain can be seen beyond depth 32", knee.sentence(knee.find(only), (32, 64)))
 
+    def test_a_single_round_shows_nothing(self):
+        for costs in ([9000, 8500, 8000], [8000, 8500, 9000], [8000, 8000, 8000]):
+            found = knee.find(curve(dict(zip(DEPTHS[:3], costs)), rounds=1))
+            self.assertIsNone(found.change)
+            self.assertEqual(found.dearer, ())
+            self.assertIn("a single round cannot show", knee.sentence(found, DEPTHS[:3]))
+
     def test_falling_throughout_asks_for_more(self):
         costs = dict(zip(DEPTHS, [9000, 8500, 8000, 7500, 7000, 6500]))
         found = knee.find(curve(costs))
