@@ -25,14 +25,20 @@ static void divide(const struct torc_server *s, struct options *o, uint64_t desc
     if (share < o->limits.max_conns) o->limits.max_conns = (uint32_t)share;
 }
 
-static void report(const struct options *o, uint64_t most, uint64_t descriptors)
+static void report(const struct options *o, uint32_t asked, uint64_t descriptors)
 {
     char what[64] = "each core takes ";
     if (!o->derived_max_conns)
-        snprintf(what, sizeof what, "--max-connections reduced from %u to ", o->limits.max_conns);
-    log_line("%s%" PRIu64 "%s: the descriptor limit of %" PRIu64
-             " allows no more (raise it with ulimit -n)",
-             what, most, o->derived_max_conns ? " connections at most" : "", descriptors);
+        snprintf(what, sizeof what, "--max-connections reduced from %u to ", asked);
+    log_line("%s%u%s: the descriptor limit of %" PRIu64 " allows no more (raise it with ulimit -n)",
+             what, o->limits.max_conns, o->derived_max_conns ? " connections at most" : "",
+             descriptors);
+}
+
+/* Of so few descriptors not even half are connections: nobody wants that. */
+static bool has_few(const struct torc_server *s, const struct options *o, uint64_t descriptors)
+{
+    return o->derived_max_conns && !io_holds_thread(s->engine) && descriptors <= DESCRIPTORS_FEW;
 }
 
 /* Reduces the limits to the number of connections that the engine can hold. Returns that number. */
@@ -49,9 +55,9 @@ static uint64_t limit_connections(const struct torc_server *s, struct options *o
     uint64_t most = io_max_sockets(&s->options->io, limit.rlim_cur);
     most = most > ACCEPTOR_SPARE ? most - ACCEPTOR_SPARE : 1;
     if (most < admin->max_conns) admin->max_conns = (uint32_t)most;
-    if (most >= o->limits.max_conns) return most;
-    report(o, most, limit.rlim_cur);
-    o->limits.max_conns = (uint32_t)most;
+    uint32_t asked = o->limits.max_conns;
+    if (most < asked) o->limits.max_conns = (uint32_t)most;
+    if (most < asked || has_few(s, o, limit.rlim_cur)) report(o, asked, limit.rlim_cur);
     return most;
 }
 

@@ -8,8 +8,8 @@ enum { CONNECTIONS_MAX = 1000000 };
 
 uint64_t options_descriptors_for_sockets(uint64_t limit)
 {
-    enum { RESERVED = 64 }; /* for listening sockets, files and the access log */
-    return limit > 2 * RESERVED ? limit - RESERVED : limit / 2 + 1;
+    enum { RESERVED = DESCRIPTORS_FEW / 2 }; /* for listening sockets, files and the access log */
+    return limit > DESCRIPTORS_FEW ? limit - RESERVED : limit / 2 + 1;
 }
 
 /* ---- callbacks of options that are more than a number or a text ---- */
@@ -279,8 +279,10 @@ static const struct option table[] = {
      GROUP_ENGINE, OPTION_NUMBER, AT(io.iowq_bounded), 1, 1024, .then = set_iowq_unbounded},
 
     {"max-connections", "N",
-     "maximum connections per core; 0 means the descriptor limit minus 64, which the cores share "
-     "where sockets are ordinary descriptors; beyond, the longest idle one is closed for a new one",
+     "maximum connections per core; 0 means the descriptor limit minus 64, or half of one up to "
+     "128, "
+     "which the cores share where sockets are ordinary descriptors; beyond, the longest idle one "
+     "is closed for a new one",
      "0", GROUP_LIMITS, OPTION_NUMBER, AT(limits.max_conns), 0, CONNECTIONS_MAX,
      .then = set_max_connections, .reload = true},
     {"admit-timeout", "TIME",

@@ -62,7 +62,8 @@ static inline struct options *options_get(struct option_set *s)
     return s->values;
 }
 
-/* How many of so many descriptors may be connections. */
+/* How many of so many descriptors may be connections: all but 64; of few about half. */
+enum { DESCRIPTORS_FEW = 128 };
 uint64_t options_descriptors_for_sockets(uint64_t limit);
 
 /* Fails for an address that is not valid; names the interface of one that is, but for it. */

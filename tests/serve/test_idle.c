@@ -362,15 +362,20 @@ static void test_limit_is_reduced_to_descriptors(void **state)
 /* Nor does the user learn of an option that was not given. */
 static void test_default_is_reduced_to_descriptors(void **state)
 {
-    static int limit = 64;
-    struct server s;
+    static int limits[] = {64, 40, 128, 129};
     (void)state;
-    server_start_prepared(&s, few_descriptors, &limit, (const char *const[]){NULL});
-    const char *log = server_log(&s);
-    bool said = strstr(log, "each core takes 16 connections at most: the descriptor limit of 64");
-    assert_true(said == has_direct());
-    assert_null(strstr(log, "--max-connections"));
-    server_stop(&s);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct server s;
+        char line[96];
+        unsigned all = (unsigned)limits[i] / 2 + 1, most = i == 0 && has_direct() ? 16 : all;
+        snprintf(line, sizeof line, "each core takes %u connections at most: the descriptor limit",
+                 most);
+        server_start_prepared(&s, few_descriptors, &limits[i], (const char *const[]){NULL});
+        const char *log = server_log(&s);
+        assert_true(!strstr(log, line) == (limits[i] > 128));
+        assert_null(strstr(log, "--max-connections"));
+        server_stop(&s);
+    }
 }
 
 /* Too few for a table of sockets in the ring: they are ordinary descriptors then. */
