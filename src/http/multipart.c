@@ -24,6 +24,7 @@ struct multipart {
     size_t at, end;   /* the bytes of the window that are not used */
     size_t content;   /* of these, those known to come before the next delimiter */
     bool found;       /* it is in the window, right after them */
+    bool headed;      /* the line end that ends a head comes first */
     bool all;         /* the body has ended */
     bool busy;        /* a fiber waits for the body */
     bool over;        /* the last delimiter has come */
@@ -151,11 +152,22 @@ static int fill(struct multipart *m)
     return 0;
 }
 
+/* The line end after a head is no content. It is the delimiter's where that follows at once: then
+ * the part has no body (RFC 2046, 5.1.1). */
+static void find_content(struct multipart *m)
+{
+    size_t n = delimiter_find(m->delimiter, unused(m), &m->found);
+    size_t line = m->headed && n ? 2 : 0;
+    if (n || m->found) m->headed = false;
+    m->at += line;
+    m->content = n - line;
+}
+
 /* Finds content: after 0 there is some, or the delimiter follows. */
 static int look(struct multipart *m)
 {
     while (!m->content && !m->found) {
-        m->content = delimiter_find(m->delimiter, unused(m), &m->found);
+        find_content(m);
         if (m->content || m->found) break;
         int err = fill(m);
         if (err < 0) return err;
@@ -266,7 +278,8 @@ static int take_head(struct multipart *m, struct torc_part **part)
     memcpy(text, head.ptr, head.len);
     *p = (struct torc_part){.of = m, .head = slice_of(text, head.len)};
     if (!parse_head(p, text + head.len)) return fail_malformed(m);
-    m->at += size + 2;
+    m->at += size;
+    m->headed = true;
     *part = m->part = p;
     return 1;
 }

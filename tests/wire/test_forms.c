@@ -159,6 +159,18 @@ static const char usual[] = "a preamble\r\n--xy not yet\r\n" PART(NAMED("\"a\"")
         PART(NAMED("c ; FileName=\"\""), "") "--xyz \t\r\nX-Other: 1\r\n" NAMED(
             "\"\xc3\xa4;\"") "\r\n\r\n\r\n\r\n--xyz--\r\nan epilogue\r\n--xyz\r\n";
 
+/* A part without a body: its head ends with the line end of the next delimiter. */
+#define BARE(fields) "--xyz\r\n" fields "\r\n\r\n"
+
+static const char bare[] = BARE(NAMED("a")) BARE(NAMED("b") "\r\nX: y") PART(NAMED("c"), "\r\n--xy")
+    BARE(NAMED("d")) PART(NAMED("e"), "--xy") PART(NAMED("f"), "\r\n") PART(NAMED("g"), "-")
+        BARE(NAMED("h")) "--xyz--";
+
+static const char bare_parts[] = "n=[a] f=- t=-{}\nn=[b] f=- t=-{}\nn=[c] f=- t=-{\r\n--xy}\n"
+                                 "n=[d] f=- t=-{}\nn=[e] f=- t=-{--xy}\n"
+                                 "n=[f] f=- t=-{\r\n}\nn=[g] f=- t=-{-}\n"
+                                 "n=[h] f=- t=-{}\n";
+
 static const char usual_parts[] =
     "n=[a] f=- t=-{1}\n"
     "n=[b] f=[x \"y\" c:\\dir\\f.txt] t=[text/plain;x=y]{line\r\n--xy\r\n\r--xyz\r\n-\r\n--xyx}\n"
@@ -205,13 +217,12 @@ static void parts_are_read(void **state)
                               "n=[c] f=[] t=-\nn=[\xc3\xa4;] f=- t=-\n");
 }
 
-/* The same parts wherever the bytes are cut, with and without chunks. */
-static void parts_are_read_however_they_come(void **state)
+/* The same parts wherever the bytes are cut. */
+static void read_cut(const char *sent, size_t size, const char *parts)
 {
     static char request[4096];
-    size_t n = make_request(request, sizeof request, TYPE, SLICE(usual));
-    size_t body = n - (sizeof usual - 1);
-    (void)state;
+    size_t n = make_request(request, sizeof request, TYPE, slice_of(sent, size));
+    size_t body = n - size;
     for (size_t cut = body; cut < n; cut++) {
         step = cut % 5;
         rig_open(&rig, reads_parts, NULL);
@@ -226,11 +237,34 @@ static void parts_are_read_however_they_come(void **state)
         }
         mem_push_end(m);
         rig_run(&rig);
-        if (result != 0 || strcmp(text, usual_parts) != 0)
+        if (result != 0 || strcmp(text, parts) != 0)
             fail_msg("cut at %zu: %d\n%s", cut - body, result, text);
         mem_free(&rig.core.io, m);
         rig_close(&rig);
     }
+}
+
+static void parts_are_read_however_they_come(void **state)
+{
+    (void)state;
+    read_cut(usual, sizeof usual - 1, usual_parts);
+    read_cut(bare, sizeof bare - 1, bare_parts);
+}
+
+static void parts_may_have_no_body(void **state)
+{
+    static const size_t steps[] = {0, 1, 2, 1000};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        step = steps[i];
+        post_parts(TYPE, SLICE(bare), false);
+        assert_int_equal(result, 0);
+        assert_string_equal(text, bare_parts);
+    }
+    post_parts(TYPE, SLICE(bare), true);
+    assert_int_equal(result, 0);
+    assert_string_equal(text, "n=[a] f=- t=-\nn=[b] f=- t=-\nn=[c] f=- t=-\nn=[d] f=- t=-\n"
+                              "n=[e] f=- t=-\nn=[f] f=- t=-\nn=[g] f=- t=-\nn=[h] f=- t=-\n");
 }
 
 static void malformed_parts_are_refused(void **state)
@@ -389,6 +423,7 @@ int main(void)
         cmocka_unit_test(forms_fail_as_a_whole),
         cmocka_unit_test(parts_are_read),
         cmocka_unit_test(parts_are_read_however_they_come),
+        cmocka_unit_test(parts_may_have_no_body),
         cmocka_unit_test(malformed_parts_are_refused),
         cmocka_unit_test(other_types_are_refused),
         cmocka_unit_test(heads_are_bounded),
