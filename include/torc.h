@@ -495,7 +495,7 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
  * handler returns. The limit is --max-body; if --request-memory is given, the body counts as memory
  * that the request allocates. The errors of torc_body_read, -EMSGSIZE past either limit; -ENOMEM
  * without memory, for which 503 is the default response. On an error *body is absent; without a
- * body it is "". */
+ * body it is "". After -ETIME, -ECANCELED or -EBUSY it can be called again: nothing is lost. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
@@ -508,7 +508,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
  * if the storage is full (-ENOSPC, -EDQUOT, -EFBIG), 503 without memory, otherwise 500. Give a file
  * of torc_file_temp its name (torc_file_link) once this has returned 0: then nobody sees a part of
  * a body, and a request that is cancelled leaves nothing behind. Meanwhile a function of a group
- * can tell the progress: torc_file_size. */
+ * can tell the progress: torc_file_size. After an error, what was received and not written is lost,
+ * so there is no second try. */
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
 /* ---- forms ----------------------------------------------------------------------------------- */
@@ -517,7 +518,7 @@ TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
  * application/x-www-form-urlencoded (WHATWG URL, 5). A program that does not call it may leave it
  * to the two below. 0, and without a body there are no fields; -EINVAL for a body of another type,
  * for which 415 is the default response; the errors of torc_body_all; -EMSGSIZE also for more than
- * 1,000 fields. It returns the same again. */
+ * 1,000 fields. It returns the same again, but after -ETIME, -ECANCELED or -EBUSY it reads on. */
 TORC_API int torc_form_read(torc_req *rq);
 
 /* The value of the form's first field of that name, decoded as torc_query_param; "" without '='.
@@ -548,7 +549,9 @@ typedef struct torc_part torc_part;
  *   -EBADMSG   a part has no name or is malformed, or the body ends before its last delimiter; 400
  *   -EMSGSIZE  a part's head has more than 8 KiB, or there are more than 1,000 parts; 413
  *   -ENOMEM    past --request-memory, which the heads of all parts take; 503
- * where the status is the default response. On an error, and at the end, *part is NULL. */
+ * where the status is the default response. On an error, and at the end, *part is NULL. After
+ * -ETIME, -ECANCELED or -EBUSY it can be called again, and so can the functions below that read:
+ * nothing is lost, but by torc_part_file. Any other error stays. */
 TORC_API int torc_multipart_next(torc_req *rq, torc_part **part);
 
 /* What the client says of a part: the name of the field, of the file, absent where there is none,

@@ -11,6 +11,8 @@
 #include "http/target.h"
 #include "task/scope.h"
 
+#include <errno.h>
+
 struct response {
     int status;     /* 0: none yet */
     int error;      /* of the last attempt to respond, where it failed; or 0 */
@@ -122,6 +124,13 @@ static inline struct scope *request_scope(const struct torc_req *rq)
 {
     struct scope *s = scope_running(&rq->ctx->fibers);
     return s && s->user == rq ? s : NULL;
+}
+
+/* Whether an error of torc_body_read ended no more than the wait: that of the running fiber's
+ * scope, or another fiber reads. Nothing of the body is lost then, and it may be read on. */
+static inline bool request_reads_on(const struct torc_req *rq, ssize_t err)
+{
+    return err == -EBUSY || err == request_scope(rq)->cancelled;
 }
 
 /* Of a request whose head is malformed, incomplete or has not been looked at, nobody knows path,
