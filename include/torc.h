@@ -207,8 +207,8 @@ TORC_API int torc_use(torc_server *s, const char *prefix, torc_handler *handler,
 
 /* WAITS. In a middleware: runs what it stands in front of, which is the next middleware or the
  * handler, and returns the status of the response, which is then complete, and may have been sent.
- * Groups that are open are joined. Otherwise -EALREADY if it was called for this request before,
- * -EINVAL in a handler, -EPERM outside the fiber of the middleware, or the error of a cancelled
+ * Groups that are open are joined. Otherwise -EALREADY if it was called for this request before, if
+ * not -EINVAL in a handler, -EPERM outside the fiber of the middleware, or the error of a cancelled
  * request. */
 TORC_API int torc_next(torc_req *rq);
 

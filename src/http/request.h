@@ -77,7 +77,8 @@ struct torc_req {
     struct asker *askers;      /* who waits in torc_await */
     struct route_match match;
     const struct chain *chain; /* set while the route runs middleware: what is to run, */
-    uint32_t chain_at;         /* and how much of it has begun */
+    uint32_t chain_at;         /* how much of it has begun, */
+    bool passed_on;            /* and whether torc_next was called */
     struct spent spent;
     struct arena arena;
     struct head head;
