@@ -38,9 +38,8 @@ static int add_files(struct torc_server *s, const char *prefix, torc_handler *ha
                            prefix);
     snprintf(pattern, sizeof pattern, "%s*path", prefix);
     int err = torc_route(s, "GET", pattern, handler, arg);
-    if (err < 0) return err;
-    err = router_claim(s->router, slice_str(pattern)); /* files are read, not written */
-    return err < 0 ? server_fail(s, err, "out of memory") : 0;
+    if (err == 0) router_claim(s->router, slice_str(pattern)); /* files are read, not written */
+    return err;
 }
 
 /* Redirects the prefix without its slash, unless the program has a route of its own there. */

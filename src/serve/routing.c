@@ -100,10 +100,8 @@ int torc_route_limit(torc_server *s, const char *method, const char *pattern,
 {
     const size_t stack = limits->stack_size;
     if (!may_add(s)) return fail_started(s, "limits of a route");
-    struct route *route;
-    int err = router_added(s->router, method_of(method), slice_str(pattern), &route);
-    if (err == -ENOENT) return server_fail(s, err, "there is no route %s %s", method, pattern);
-    if (err < 0) return server_fail(s, err, "out of memory");
+    struct route *route = router_added(s->router, method_of(method), slice_str(pattern));
+    if (!route) return server_fail(s, -ENOENT, "there is no route %s %s", method, pattern);
     if (route->limits) return server_fail(s, -EEXIST, "route %s %s has limits", method, pattern);
     if (stack && (stack < STACK_MIN || stack > STACK_MAX))
         return server_fail(s, -EINVAL, "route %s %s: a stack has 16 KiB to 64 MiB", method,
