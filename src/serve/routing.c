@@ -45,16 +45,17 @@ void routing_end(struct torc_server *s)
 bool routing_freeze(struct torc_server *s)
 {
     if (s->routes_frozen) return true;
+    s->routes_closed = true;
     if (middleware_wrap(s->middleware, s->router) < 0) return false;
     router_freeze(s->router);
     s->routes_frozen = true;
     return true;
 }
 
-/* A start that fails late has frozen them. */
+/* A start that fails late has closed them: some of the middleware may stand in front of them. */
 static bool may_add(const struct torc_server *s)
 {
-    return s->phase == SERVER_SETUP && !s->routes_frozen;
+    return s->phase == SERVER_SETUP && !s->routes_closed;
 }
 
 static int fail_started(struct torc_server *s, const char *what)

@@ -66,7 +66,8 @@ struct torc_server {
     struct end_fn *ends; /* called for requests that end */
     uint32_t n_ends;
     struct route_plan *route_plans; /* of torc_route_limit */
-    bool routes_frozen;             /* nothing is added to the six above */
+    bool routes_closed;             /* nothing is added to the six above */
+    bool routes_frozen;             /* and they are ready to be found */
     struct mount *mounts;           /* of torc_static_dir, see mount.c */
     struct static_files *files;     /* what the cores have open */
     const struct io_engine *engine;
