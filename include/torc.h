@@ -256,9 +256,9 @@ TORC_API int torc_on_end(torc_server *s, torc_end_fn *fn, void *arg);
 /* Serves the files below the directory given by --root, which is looked up again within two seconds
  * while files are asked for, at `prefix`, which begins and ends with a slash ("/", "/static/"):
  * with media types, conditional requests, ranges and precompressed variants. Other methods than
- * GET, HEAD and OPTIONS are 405 there. "/static" redirects to
- * "/static/" unless the program has a route there. Without --root every path below the prefix
- * answers 404. Errors as torc_route. */
+ * GET, HEAD and OPTIONS are 405 there. "/static" redirects to "/static/" unless the program has a
+ * route for GET or "*" there, which it may add before or after. Without --root every path below the
+ * prefix answers 404. Errors as torc_route. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
 /* Likewise with a directory of its own, of which there may be any number; that of --root is not

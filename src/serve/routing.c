@@ -2,6 +2,7 @@
 
 #include "http/error_handler.h"
 #include "http/own_stack.h"
+#include "serve/mount.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -46,6 +47,7 @@ bool routing_freeze(struct torc_server *s)
 {
     if (s->routes_frozen) return true;
     s->routes_closed = true;
+    if (!mounts_redirect(s)) return false;
     if (middleware_wrap(s->middleware, s->router) < 0) return false;
     router_freeze(s->router);
     s->routes_frozen = true;

@@ -163,6 +163,7 @@ static void get_hello(torc_server *s)
     struct server_addr addr;
     server_addr_parse(torc_server_address(s, 0), &addr);
     client_expect(&addr, "/hello", 200, "hello");
+    client_expect(&addr, "/static", 301, "301 Moved Permanently\n");
 }
 
 static void refuse(long from, long to, const char *only)
