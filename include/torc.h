@@ -672,10 +672,11 @@ TORC_API torc_slice torc_reason(int status);
 
 /* WAITS. Sends a complete response with the file `path` below the directory `dir`, as static files
  * are sent: with its media type, conditions (RFC 9110, 13), ranges (14) and precompressed variants
- * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. To other methods than GET and HEAD it is sent
- * as it is. The open file is cached with the static files, within --file-cache: for
- * --file-cache-ttl after a file was replaced, as by torc_file_link, the old one may still be sent.
- * A relative `dir` is relative to the process's working directory.
+ * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. With other methods than GET and HEAD,
+ * conditions and ranges are not looked at; a variant is chosen with any. The open file is cached
+ * with the static files, within --file-cache: for --file-cache-ttl after a file was replaced, as by
+ * torc_file_link, the old one may still be sent. A relative `dir` is relative to the process's
+ * working directory.
  *
  * `path` is decoded, as torc_param gives it, and begins without a slash. "" or a slash at its end
  * mean index.html; a directory without that slash is redirected to it (301) if `path` is the end of
