@@ -207,8 +207,8 @@ TORC_API int torc_use(torc_server *s, const char *prefix, torc_handler *handler,
 
 /* WAITS. In a middleware: runs what it stands in front of, which is the next middleware or the
  * handler, and returns the status of the response, which is then complete, and may have been sent.
- * Groups that are open are joined. Otherwise -EALREADY if it was called for this request before,
- * -EINVAL in a handler, -EPERM outside the fiber of the middleware, or the error of a cancelled
+ * Groups that are open are joined. Otherwise -EALREADY if it was called for this request before, if
+ * not -EINVAL in a handler, -EPERM outside the fiber of the middleware, or the error of a cancelled
  * request. */
 TORC_API int torc_next(torc_req *rq);
 
@@ -256,9 +256,9 @@ TORC_API int torc_on_end(torc_server *s, torc_end_fn *fn, void *arg);
 /* Serves the files below the directory given by --root, which is looked up again within two seconds
  * while files are asked for, at `prefix`, which begins and ends with a slash ("/", "/static/"):
  * with media types, conditional requests, ranges and precompressed variants. Other methods than
- * GET, HEAD and OPTIONS are 405 there. "/static" redirects to
- * "/static/" unless the program has a route there. Without --root every path below the prefix
- * answers 404. Errors as torc_route. */
+ * GET, HEAD and OPTIONS are 405 there. "/static" redirects to "/static/" unless the program has a
+ * route for GET or "*" there, which it may add before or after. Without --root every path below the
+ * prefix answers 404. Errors as torc_route. */
 TORC_API int torc_static(torc_server *s, const char *prefix);
 
 /* Likewise with a directory of its own, of which there may be any number; that of --root is not
@@ -495,7 +495,7 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
  * handler returns. The limit is --max-body; if --request-memory is given, the body counts as memory
  * that the request allocates. The errors of torc_body_read, -EMSGSIZE past either limit; -ENOMEM
  * without memory, for which 503 is the default response. On an error *body is absent; without a
- * body it is "". */
+ * body it is "". After -ETIME, -ECANCELED or -EBUSY it can be called again: nothing is lost. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
@@ -508,7 +508,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
  * if the storage is full (-ENOSPC, -EDQUOT, -EFBIG), 503 without memory, otherwise 500. Give a file
  * of torc_file_temp its name (torc_file_link) once this has returned 0: then nobody sees a part of
  * a body, and a request that is cancelled leaves nothing behind. Meanwhile a function of a group
- * can tell the progress: torc_file_size. */
+ * can tell the progress: torc_file_size. After an error, what was received and not written is lost,
+ * so there is no second try. */
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
 /* ---- forms ----------------------------------------------------------------------------------- */
@@ -517,7 +518,7 @@ TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
  * application/x-www-form-urlencoded (WHATWG URL, 5). A program that does not call it may leave it
  * to the two below. 0, and without a body there are no fields; -EINVAL for a body of another type,
  * for which 415 is the default response; the errors of torc_body_all; -EMSGSIZE also for more than
- * 1,000 fields. It returns the same again. */
+ * 1,000 fields. It returns the same again, but after -ETIME, -ECANCELED or -EBUSY it reads on. */
 TORC_API int torc_form_read(torc_req *rq);
 
 /* The value of the form's first field of that name, decoded as torc_query_param; "" without '='.
@@ -548,7 +549,9 @@ typedef struct torc_part torc_part;
  *   -EBADMSG   a part has no name or is malformed, or the body ends before its last delimiter; 400
  *   -EMSGSIZE  a part's head has more than 8 KiB, or there are more than 1,000 parts; 413
  *   -ENOMEM    past --request-memory, which the heads of all parts take; 503
- * where the status is the default response. On an error, and at the end, *part is NULL. */
+ * where the status is the default response. On an error, and at the end, *part is NULL. After
+ * -ETIME, -ECANCELED or -EBUSY it can be called again, and so can the functions below that read:
+ * nothing is lost, but by torc_part_file. Any other error stays. */
 TORC_API int torc_multipart_next(torc_req *rq, torc_part **part);
 
 /* What the client says of a part: the name of the field, of the file, absent where there is none,
@@ -669,10 +672,11 @@ TORC_API torc_slice torc_reason(int status);
 
 /* WAITS. Sends a complete response with the file `path` below the directory `dir`, as static files
  * are sent: with its media type, conditions (RFC 9110, 13), ranges (14) and precompressed variants
- * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. To other methods than GET and HEAD it is sent
- * as it is. The open file is cached with the static files, within --file-cache: for
- * --file-cache-ttl after a file was replaced, as by torc_file_link, the old one may still be sent.
- * A relative `dir` is relative to the process's working directory.
+ * (NAME.br, .zst, .gz); 304, 412 and 416 accordingly. With other methods than GET and HEAD,
+ * conditions and ranges are not looked at; a variant is chosen with any. The open file is cached
+ * with the static files, within --file-cache: for --file-cache-ttl after a file was replaced, as by
+ * torc_file_link, the old one may still be sent. A relative `dir` is relative to the process's
+ * working directory.
  *
  * `path` is decoded, as torc_param gives it, and begins without a slash. "" or a slash at its end
  * mean index.html; a directory without that slash is redirected to it (301) if `path` is the end of

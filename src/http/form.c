@@ -11,9 +11,11 @@ struct pair {
     slice name, value; /* absent if malformed */
 };
 
+enum { UNREAD = 1 };
+
 struct form {
     struct request_resource held;
-    int err;
+    int err; /* negative, 0 or UNREAD */
     uint32_t n, cap;
     struct pair *pair;
 };
@@ -82,19 +84,24 @@ static int read_pairs(struct torc_req *rq, struct form *f)
     return err;
 }
 
-static struct form *form_of(struct torc_req *rq, int *err)
+static struct form *form_of(torc_req *rq, int *err)
 {
     struct form *f = request_find_held(rq, release);
-    *err = f ? f->err : scope_refuses(request_scope(rq));
-    if (f || *err < 0) return f;
-    f = arena_alloc(&rq->arena, sizeof *f);
+    bool unread = !f || f->err == UNREAD;
+    *err = unread ? scope_refuses(request_scope(rq)) : f->err;
+    if (!unread || *err < 0) return f;
     if (!f) {
-        *err = request_fail_body(rq, -ENOMEM, 503);
-        return NULL;
+        f = arena_alloc(&rq->arena, sizeof *f);
+        if (!f) {
+            *err = request_fail_body(rq, -ENOMEM, 503);
+            return NULL;
+        }
+        *f = (struct form){0};
+        request_hold(rq, &f->held, release);
     }
-    *f = (struct form){.err = -EBUSY}; /* for another fiber, until it is read */
-    request_hold(rq, &f->held, release);
-    *err = f->err = read_pairs(rq, f);
+    f->err = -EBUSY; /* for another fiber, until it is read */
+    *err = read_pairs(rq, f);
+    f->err = *err < 0 && request_reads_on(rq, *err) ? UNREAD : *err;
     return f;
 }
 

@@ -50,6 +50,7 @@ static void run_chain(struct torc_req *rq, void *arg)
 {
     rq->chain = arg;
     rq->chain_at = 0;
+    rq->passed_on = false;
     run_rest(rq);
 }
 
@@ -57,7 +58,8 @@ int torc_next(torc_req *rq)
 {
     if (!rq->route || rq->route->fn != run_chain) return -EINVAL;
     if (request_scope(rq) != &rq->scope) return -EPERM;
-    if (rq->chain_at > rq->chain->last) return -EALREADY;
+    if (rq->chain_at > rq->chain->last) return rq->passed_on ? -EALREADY : -EINVAL;
+    rq->passed_on = true;
     run_rest(rq);
     if (LIKELY(rq->response.status)) return rq->response.status;
     return rq->cancelled ? rq->cancelled : -ENOMEM;

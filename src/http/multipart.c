@@ -24,6 +24,8 @@ struct multipart {
     size_t at, end;   /* the bytes of the window that are not used */
     size_t content;   /* of these, those known to come before the next delimiter */
     bool found;       /* it is in the window, right after them */
+    bool headed;      /* the line end that ends a head comes first */
+    bool delimited;   /* the line end that ends a delimiter does, perhaps after padding */
     bool all;         /* the body has ended */
     bool busy;        /* a fiber waits for the body */
     bool over;        /* the last delimiter has come */
@@ -36,7 +38,9 @@ struct multipart {
 struct torc_part {
     struct multipart *of;
     slice name, filename, type;
-    slice head; /* field lines, each with its line end */
+    slice head;      /* field lines, each with its line end */
+    char *all;       /* memory of torc_part_all, */
+    size_t len, cap; /* and what it has: a wait that ends early loses nothing */
 };
 
 static void release(struct request_resource *r)
@@ -144,18 +148,29 @@ static int fill(struct multipart *m)
     m->busy = true;
     ssize_t n = torc_body_read(m->rq, m->window + m->end, WINDOW - m->end);
     m->busy = false;
-    if (n == -EBUSY) return (int)n;
+    if (n < 0 && request_reads_on(m->rq, n)) return (int)n;
     if (n < 0) return m->err = (int)n; /* it has set the response */
     m->all = n == 0;
     m->end += (size_t)n;
     return 0;
 }
 
+/* The line end after a head is no content. It is the delimiter's where that follows at once: then
+ * the part has no body (RFC 2046, 5.1.1). */
+static void find_content(struct multipart *m)
+{
+    size_t n = delimiter_find(m->delimiter, unused(m), &m->found);
+    size_t line = m->headed && n ? 2 : 0;
+    if (n || m->found) m->headed = false;
+    m->at += line;
+    m->content = n - line;
+}
+
 /* Finds content: after 0 there is some, or the delimiter follows. */
 static int look(struct multipart *m)
 {
     while (!m->content && !m->found) {
-        m->content = delimiter_find(m->delimiter, unused(m), &m->found);
+        find_content(m);
         if (m->content || m->found) break;
         int err = fill(m);
         if (err < 0) return err;
@@ -186,20 +201,29 @@ static int skip_content(struct multipart *m)
     return err;
 }
 
-/* Takes a delimiter, up to the line end after it: 1, or 0 if it is the last one. */
+/* Skips to a delimiter and takes it: 1, or 0 if it is the last one. */
 static int take_delimiter(struct multipart *m)
 {
-    int err = need(m, m->delimiter.len + 2);
+    int err = skip_content(m);
+    if (err == 0) err = need(m, m->delimiter.len + 2);
     if (err < 0) return err;
     m->at += m->delimiter.len;
     m->found = false;
     if (memcmp(m->window + m->at, "--", 2) == 0) return 0;
-    while (err == 0 && (m->window[m->at] == ' ' || m->window[m->at] == '\t')) { /* padding */
+    m->delimited = true;
+    return 1;
+}
+
+/* Takes the padding of a delimiter, up to its line end. */
+static int take_padding(struct multipart *m)
+{
+    int err = need(m, 2);
+    while (err == 0 && (m->window[m->at] == ' ' || m->window[m->at] == '\t')) {
         m->at++;
         err = need(m, 2);
     }
     if (err < 0) return err;
-    return memcmp(m->window + m->at, "\r\n", 2) == 0 ? 1 : fail_malformed(m);
+    return memcmp(m->window + m->at, "\r\n", 2) == 0 ? 0 : fail_malformed(m);
 }
 
 /* Finds the end of a head, which begins with the line end of its delimiter; *size is up to its
@@ -256,7 +280,8 @@ static bool parse_head(struct torc_part *part, char *copy)
 static int take_head(struct multipart *m, struct torc_part **part)
 {
     size_t size;
-    int err = find_head(m, &size);
+    int err = take_padding(m);
+    if (err == 0) err = find_head(m, &size);
     if (err < 0) return err;
     slice head = slice_of(m->window + m->at + 2, size - 2);
     if (m->n_parts++ == PARTS_MAX) return fail(m, -EMSGSIZE, 413);
@@ -266,11 +291,14 @@ static int take_head(struct multipart *m, struct torc_part **part)
     memcpy(text, head.ptr, head.len);
     *p = (struct torc_part){.of = m, .head = slice_of(text, head.len)};
     if (!parse_head(p, text + head.len)) return fail_malformed(m);
-    m->at += size + 2;
+    m->at += size;
+    m->delimited = false;
+    m->headed = true;
     *part = m->part = p;
     return 1;
 }
 
+/* One whose wait has ended early is repeated: it goes on where that one was. */
 int torc_multipart_next(torc_req *rq, torc_part **part)
 {
     int err;
@@ -280,8 +308,7 @@ int torc_multipart_next(torc_req *rq, torc_part **part)
     if (m->busy) return -EBUSY;
     if (m->err < 0 || m->over) return m->err;
     m->part = NULL;
-    err = skip_content(m);
-    if (err == 0) err = take_delimiter(m);
+    err = m->delimited ? 1 : take_delimiter(m);
     if (err > 0) return take_head(m, part);
     m->over = err == 0; /* what follows is an epilogue */
     return err;
@@ -331,25 +358,31 @@ ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
     return (ssize_t)n;
 }
 
-int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content)
+static ssize_t read_more(torc_req *rq, struct torc_part *p)
 {
     enum { FIRST = 1024 };
-    size_t cap = 0, len = 0;
-    char *p = NULL;
-    *content = (slice){NULL, 0};
-    for (;;) {
-        if (len == cap) {
-            size_t more = cap ? cap : FIRST;
-            int err = request_grow_body(rq, &p, cap, more);
-            if (err < 0) return err;
-            cap += more;
-        }
-        ssize_t n = torc_part_read(rq, part, p + len, cap - len);
-        if (n < 0) return (int)n;
-        if (n == 0) break;
-        len += (size_t)n;
+    if (p->len == p->cap) {
+        size_t more = p->cap ? p->cap : FIRST;
+        int err = request_grow_body(rq, &p->all, p->cap, more);
+        if (err < 0) return err;
+        p->cap += more;
     }
-    *content = slice_of(p, len);
+    ssize_t n = torc_part_read(rq, p, p->all + p->len, p->cap - p->len);
+    if (n > 0) p->len += (size_t)n;
+    return n;
+}
+
+int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content)
+{
+    ssize_t n = scope_refuses(request_scope(rq));
+    *content = (slice){NULL, 0};
+    if (n < 0) return (int)n;
+    if (part->of->busy) return -EBUSY; /* another fiber may be reading into that memory */
+    while ((n = read_more(rq, part)) > 0) continue;
+    if (n < 0) return (int)n;
+    *content = slice_of(part->all, part->len);
+    part->all = NULL;
+    part->len = part->cap = 0;
     return 0;
 }
 

@@ -11,6 +11,8 @@
 #include "http/target.h"
 #include "task/scope.h"
 
+#include <errno.h>
+
 struct response {
     int status;     /* 0: none yet */
     int error;      /* of the last attempt to respond, where it failed; or 0 */
@@ -75,7 +77,8 @@ struct torc_req {
     struct asker *askers;      /* who waits in torc_await */
     struct route_match match;
     const struct chain *chain; /* set while the route runs middleware: what is to run, */
-    uint32_t chain_at;         /* and how much of it has begun */
+    uint32_t chain_at;         /* how much of it has begun, */
+    bool passed_on;            /* and whether torc_next was called */
     struct spent spent;
     struct arena arena;
     struct head head;
@@ -122,6 +125,13 @@ static inline struct scope *request_scope(const struct torc_req *rq)
 {
     struct scope *s = scope_running(&rq->ctx->fibers);
     return s && s->user == rq ? s : NULL;
+}
+
+/* Whether an error of torc_body_read ended no more than the wait: that of the running fiber's
+ * scope, or another fiber reads. Nothing of the body is lost then, and it may be read on. */
+static inline bool request_reads_on(const struct torc_req *rq, ssize_t err)
+{
+    return err == -EBUSY || err == request_scope(rq)->cancelled;
 }
 
 /* Of a request whose head is malformed, incomplete or has not been looked at, nobody knows path,

@@ -46,9 +46,8 @@ void router_free(struct router *r);
 int router_add(struct router *r, int m, slice pattern, torc_handler *fn, void *arg,
                const char **why);
 
-/* Finds the route that was added for that method and pattern. Before they are frozen. 0, -ENOENT or
- * -ENOMEM. */
-int router_added(struct router *r, int m, slice pattern, struct route **out);
+/* The route that was added for that method and pattern, or NULL. Before they are frozen. */
+struct route *router_added(struct router *r, int m, slice pattern);
 
 /* Whether any route may have the method. */
 bool router_knows(const struct router *r, enum http_method m);
@@ -57,8 +56,8 @@ bool router_knows(const struct router *r, enum http_method m);
 uint32_t router_methods(const struct router *r);
 
 /* Declares the paths that the last route of `pattern`, which ends with "*name", matches as known:
- * other methods of them are 405. `pattern` has a route. 0 or -ENOMEM. */
-int router_claim(struct router *r, slice pattern);
+ * other methods of them are 405. `pattern` has a route. */
+void router_claim(struct router *r, slice pattern);
 
 /* The route of a path that no pattern matches, with any method; none of it is 404 or 405 then. 0,
  * -EINVAL without a handler, or -EEXIST if there is one. */

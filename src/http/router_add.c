@@ -88,9 +88,10 @@ static int reject_name(struct router *r, const char **why, slice path)
     return reject(why, -EINVAL, r->conflict);
 }
 
-/* Finds or creates the child of `parent` for the last segment of `path`. */
+/* Finds or creates the child of `parent` for the last segment of `path`; *first is set where the
+ * first is linked that is created. */
 static int child_for(struct router *r, struct node *parent, slice path, slice segment,
-                     struct node **out, const char **why)
+                     struct node **out, struct node ***first, const char **why)
 {
     char kind = segment.len ? segment.ptr[0] : 0;
     bool is_param = kind == ':' || kind == '*';
@@ -108,6 +109,7 @@ static int child_for(struct router *r, struct node *parent, slice path, slice se
         created->is_static = parent->is_static && !is_param;
         created->next = *at;
         *at = created;
+        if (!*first) *first = at;
         r->n_nodes++;
         r->n_static += created->is_static;
         r->n_bytes += path.len;
@@ -116,7 +118,20 @@ static int child_for(struct router *r, struct node *parent, slice path, slice se
     return 0;
 }
 
-/* The last node of a pattern, which is found or created. */
+/* Removes a node and what is below it, where each has one child at most. */
+static void remove_from(struct router *r, struct node **at)
+{
+    struct node *n = *at, *child;
+    for (*at = n->next; n; n = child) {
+        child = n->statics ? n->statics : n->param ? n->param : n->rest;
+        r->n_nodes--;
+        r->n_static -= n->is_static;
+        r->n_bytes -= n->path.len;
+        free(n);
+    }
+}
+
+/* The last node of a pattern, which is found or created. Without memory for all of them none is. */
 static int node_for(struct router *r, slice pattern, struct node **out, const char **why)
 {
     char *normal = malloc(pattern.len);
@@ -124,11 +139,13 @@ static int node_for(struct router *r, slice pattern, struct node **out, const ch
     pattern = slice_of(normal, path_normalize(pattern, normal));
     *out = &r->root;
     slice rest = slice_skip(pattern, 1), segment;
+    struct node **first = NULL;
     int rc = 0;
     while (rc == 0 && slice_cut(&rest, '/', &segment)) {
         slice path = slice_of(normal, (size_t)(segment.ptr - normal) + segment.len);
-        rc = child_for(r, *out, path, segment, out, why);
+        rc = child_for(r, *out, path, segment, out, &first, why);
     }
+    if (rc && first) remove_from(r, first);
     free(normal);
     return rc;
 }
@@ -195,25 +212,42 @@ int router_each(struct router *r, route_fn *fn, void *arg)
     return err == 0 && r->refusal.fn ? fn(&r->refusal, ROUTE_ANYTHING, arg) : err;
 }
 
-int router_added(struct router *r, int m, slice pattern, struct route **out)
+static struct node *child_of(const struct node *parent, slice segment)
 {
-    struct node *node;
-    bool known = m == ROUTE_ANY_METHOD || (unsigned)m < HTTP_METHODS;
-    if (!known || malformed(pattern)) return -ENOENT;
-    int err = node_for(r, pattern, &node, NULL);
-    if (err < 0) return err == -ENOMEM ? err : -ENOENT;
-    *out = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
-    return (*out)->fn ? 0 : -ENOENT;
+    char kind = segment.len ? segment.ptr[0] : 0;
+    if (kind == ':' || kind == '*') {
+        struct node *n = kind == ':' ? parent->param : parent->rest;
+        return n && slice_eq(n->text, slice_skip(segment, 1)) ? n : NULL;
+    }
+    struct node *n = parent->statics;
+    while (n && !path_equals(segment, n->text)) n = n->next;
+    return n;
 }
 
-int router_claim(struct router *r, slice pattern)
+/* The last node of a pattern, if it is there. */
+static struct node *find_node(struct router *r, slice pattern)
 {
-    struct node *node;
-    int err = node_for(r, pattern, &node, NULL);
-    if (err) return err;
-    ASSERT(node->allow && !r->frozen);
+    struct node *n = &r->root;
+    slice rest = slice_skip(pattern, 1), segment;
+    while (n && slice_cut(&rest, '/', &segment)) n = child_of(n, segment);
+    return n;
+}
+
+struct route *router_added(struct router *r, int m, slice pattern)
+{
+    ASSERT(!r->frozen);
+    bool known = m == ROUTE_ANY_METHOD || (unsigned)m < HTTP_METHODS;
+    struct node *node = known && !malformed(pattern) ? find_node(r, pattern) : NULL;
+    if (!node) return NULL;
+    struct route *route = m == ROUTE_ANY_METHOD ? &node->any : &node->route[m];
+    return route->fn ? route : NULL;
+}
+
+void router_claim(struct router *r, slice pattern)
+{
+    struct node *node = find_node(r, pattern);
+    ASSERT(node && node->allow && !r->frozen);
     node->allow |= KNOWN;
-    return 0;
 }
 
 /* ---- freezing ---- */

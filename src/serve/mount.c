@@ -9,7 +9,7 @@
 
 struct mount {
     struct mount *next;
-    char *dir;
+    char *dir; /* NULL: that of --root */
     char prefix[];
 };
 
@@ -26,45 +26,6 @@ static void serve_root(torc_req *rq, void *arg)
     core_root_release(root);
 }
 
-enum { PATTERN_MAX = 256 };
-
-static int add_files(struct torc_server *s, const char *prefix, torc_handler *handler, void *arg)
-{
-    char pattern[PATTERN_MAX];
-    size_t n = strlen(prefix);
-    if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
-        return server_fail(s, -EINVAL,
-                           "the prefix of static files must begin and end with a slash, unlike %s",
-                           prefix);
-    snprintf(pattern, sizeof pattern, "%s*path", prefix);
-    int err = torc_route(s, "GET", pattern, handler, arg);
-    if (err < 0) return err;
-    err = router_claim(s->router, slice_str(pattern)); /* files are read, not written */
-    return err < 0 ? server_fail(s, err, "out of memory") : 0;
-}
-
-/* Redirects the prefix without its slash, unless the program has a route of its own there. */
-static int add_redirect(struct torc_server *s, const char *prefix)
-{
-    char pattern[PATTERN_MAX];
-    size_t n = strlen(prefix);
-    if (n == 1) return 0;
-    snprintf(pattern, sizeof pattern, "%.*s", (int)n - 1, prefix);
-    int err = torc_route(s, "GET", pattern, static_redirect, NULL);
-    return err == -EEXIST ? 0 : err;
-}
-
-int torc_static(torc_server *s, const char *prefix)
-{
-    bool had = s->has_handlers;
-    int err = add_files(s, prefix, serve_root, NULL);
-    if (err < 0) return err;
-    s->serves_root |= strcmp(prefix, "/") == 0;
-    err = add_redirect(s, prefix);
-    s->has_handlers = had;
-    return err;
-}
-
 static void free_mount(struct mount *m)
 {
     free(m->dir);
@@ -77,25 +38,66 @@ static struct mount *new_mount(const char *prefix, const char *dir)
     struct mount *m = malloc(sizeof *m + n);
     if (!m) return NULL;
     memcpy(m->prefix, prefix, n);
-    m->dir = strdup(dir);
-    if (m->dir) return m;
+    m->dir = dir ? strdup(dir) : NULL;
+    if (m->dir || !dir) return m;
     free(m);
     return NULL;
+}
+
+static int add_mount(struct torc_server *s, const char *prefix, const char *dir)
+{
+    char pattern[256];
+    size_t n = strlen(prefix);
+    if (n == 0 || prefix[n - 1] != '/' || n + sizeof "*path" > sizeof pattern)
+        return server_fail(s, -EINVAL,
+                           "the prefix of static files must begin and end with a slash, unlike %s",
+                           prefix);
+    snprintf(pattern, sizeof pattern, "%s*path", prefix);
+    struct mount *m = new_mount(prefix, dir);
+    if (!m) return server_fail(s, -ENOMEM, "out of memory");
+    int err = torc_route(s, "GET", pattern, dir ? static_serve : serve_root, m->dir);
+    if (err < 0) {
+        free_mount(m);
+        return err;
+    }
+    router_claim(s->router, slice_str(pattern)); /* files are read, not written */
+    m->next = s->mounts;
+    s->mounts = m;
+    return 0;
+}
+
+int torc_static(torc_server *s, const char *prefix)
+{
+    bool had = s->has_handlers;
+    int err = add_mount(s, prefix, NULL);
+    s->has_handlers = had;
+    s->serves_root |= err == 0 && strcmp(prefix, "/") == 0;
+    return err;
 }
 
 int torc_static_dir(torc_server *s, const char *prefix, const char *dir)
 {
     if (!*dir) return server_fail(s, -EINVAL, "no directory for the files of %s", prefix);
-    struct mount *m = new_mount(prefix, dir);
-    if (!m) return server_fail(s, -ENOMEM, "out of memory");
-    int err = add_files(s, prefix, static_serve, m->dir);
-    if (err < 0) {
-        free_mount(m);
-        return err;
+    return add_mount(s, prefix, dir);
+}
+
+bool mounts_redirect(struct torc_server *s)
+{
+    int err = 0;
+    for (const struct mount *m = s->mounts; m && err == 0; m = m->next) {
+        slice pattern = slice_of(m->prefix, strlen(m->prefix) - 1);
+        if (pattern.len == 0 || router_added(s->router, HTTP_GET, pattern)) continue;
+        if (router_added(s->router, ROUTE_ANY_METHOD, pattern)) continue;
+        err = router_add(s->router, HTTP_GET, pattern, static_redirect, NULL, NULL);
     }
-    m->next = s->mounts;
-    s->mounts = m;
-    return add_redirect(s, prefix);
+    return err == 0;
+}
+
+bool mounts_own(const struct torc_server *s)
+{
+    const struct mount *m = s->mounts;
+    while (m && !m->dir) m = m->next;
+    return m;
 }
 
 int mounts_check(struct torc_server *s)
@@ -104,7 +106,7 @@ int mounts_check(struct torc_server *s)
     int err = root ? static_check(root) : 0;
     if (err < 0) return server_fail(s, err, "cannot open --root %s: %s", root, strerror(-err));
     for (const struct mount *m = s->mounts; m; m = m->next) {
-        err = static_check(m->dir);
+        err = m->dir ? static_check(m->dir) : 0;
         if (err < 0)
             return server_fail(s, err, "cannot open %s, the directory of %s: %s", m->dir, m->prefix,
                                strerror(-err));

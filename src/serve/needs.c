@@ -95,7 +95,7 @@ int needs_engine(struct torc_server *s)
     }
     free(line);
     if (!s->engine) return err;
-    if (o->io.walk && (o->root || s->mounts))
+    if (o->io.walk && (o->root || mounts_own(s)))
         log_line(
             "openat2 is not permitted, as by a seccomp profile or RestrictSUIDSGID= of systemd; "
             "static files are opened step by step instead, which takes longer");

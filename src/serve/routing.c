@@ -2,6 +2,7 @@
 
 #include "http/error_handler.h"
 #include "http/own_stack.h"
+#include "serve/mount.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -45,16 +46,18 @@ void routing_end(struct torc_server *s)
 bool routing_freeze(struct torc_server *s)
 {
     if (s->routes_frozen) return true;
+    s->routes_closed = true;
+    if (!mounts_redirect(s)) return false;
     if (middleware_wrap(s->middleware, s->router) < 0) return false;
     router_freeze(s->router);
     s->routes_frozen = true;
     return true;
 }
 
-/* A start that fails late has frozen them. */
+/* A start that fails late has closed them: some of the middleware may stand in front of them. */
 static bool may_add(const struct torc_server *s)
 {
-    return s->phase == SERVER_SETUP && !s->routes_frozen;
+    return s->phase == SERVER_SETUP && !s->routes_closed;
 }
 
 static int fail_started(struct torc_server *s, const char *what)
@@ -100,10 +103,8 @@ int torc_route_limit(torc_server *s, const char *method, const char *pattern,
 {
     const size_t stack = limits->stack_size;
     if (!may_add(s)) return fail_started(s, "limits of a route");
-    struct route *route;
-    int err = router_added(s->router, method_of(method), slice_str(pattern), &route);
-    if (err == -ENOENT) return server_fail(s, err, "there is no route %s %s", method, pattern);
-    if (err < 0) return server_fail(s, err, "out of memory");
+    struct route *route = router_added(s->router, method_of(method), slice_str(pattern));
+    if (!route) return server_fail(s, -ENOENT, "there is no route %s %s", method, pattern);
     if (route->limits) return server_fail(s, -EEXIST, "route %s %s has limits", method, pattern);
     if (stack && (stack < STACK_MIN || stack > STACK_MAX))
         return server_fail(s, -EINVAL, "route %s %s: a stack has 16 KiB to 64 MiB", method,

@@ -10,5 +10,5 @@ bool routing_init(struct torc_server *s);
 void routing_end(struct torc_server *s);
 
 /* Makes the routes ready to be found, with their middleware. Nothing is added afterwards; may be
- * called again. False without memory. */
+ * called again after it has failed. False without memory. */
 bool routing_freeze(struct torc_server *s);

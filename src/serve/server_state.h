@@ -66,8 +66,9 @@ struct torc_server {
     struct end_fn *ends; /* called for requests that end */
     uint32_t n_ends;
     struct route_plan *route_plans; /* of torc_route_limit */
-    bool routes_frozen;             /* nothing is added to the six above */
-    struct mount *mounts;           /* of torc_static_dir, see mount.c */
+    struct mount *mounts;           /* of torc_static and torc_static_dir */
+    bool routes_closed;             /* nothing is added to the seven above */
+    bool routes_frozen;             /* and they are ready to be found */
     struct static_files *files;     /* what the cores have open */
     const struct io_engine *engine;
     _Atomic int phase;          /* enum server_phase */

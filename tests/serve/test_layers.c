@@ -86,6 +86,7 @@ static void test_prefixes(void **state)
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
         client_get(&c, open[i], 200, &r);
         assert_null(strstr(r.body, " g") ? r.body : strstr(r.body, " p"));
+        assert_non_null(strstr(r.body, " next=-22")); /* no middleware has called it */
     }
     client_close(&c);
     reply_free(&r);

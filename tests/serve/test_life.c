@@ -555,6 +555,48 @@ static void a_socket_that_was_given_outlives_a_start_that_failed(void **state)
     assert_true(is_refused(port));
 }
 
+static void mine(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, NULL, TORC_S("mine"));
+}
+
+static void get_redirect(const torc_server *s, const char *path)
+{
+    struct client c;
+    struct reply r = {0};
+    connect_to(&c, s, 0);
+    client_get(&c, path, 301, &r);
+    client_close(&c);
+    reply_free(&r);
+}
+
+/* A prefix of files without its slash is a redirect unless the program has a route there when it
+ * starts in the end. */
+static void a_route_beside_files_may_come_after_a_failed_start(void **state)
+{
+    int fails = 1;
+    (void)state;
+    torc_server *s = new_server();
+    set(s, "root", "/no/such/directory");
+    assert_int_equal(torc_static(s, "/a/"), 0);
+    assert_int_equal(torc_static_dir(s, "/b/", "/proc/self/fdinfo"), 0);
+    assert_int_equal(torc_static_dir(s, "/c/", "/proc/self/fdinfo"), 0);
+    assert_int_equal(torc_server_each_core(s, fail_if_told, NULL, &fails), 0);
+    assert_int_equal(torc_server_start(s), -EINVAL); /* early */
+    set(s, "root", "/proc/self/fdinfo");
+    assert_int_equal(torc_route(s, "GET", "/a", mine, NULL), 0);
+    assert_int_equal(torc_route(s, "*", "/b", mine, NULL), 0);
+    assert_int_equal(torc_server_start(s), -EPROTO); /* late */
+    assert_int_equal(torc_route(s, "GET", "/c", mine, NULL), -EBUSY);
+    fails = 0;
+    start(s);
+    get(s, "/a", "mine");
+    get(s, "/b", "mine");
+    get_redirect(s, "/c");
+    end(s);
+}
+
 static void reasons_are_told(void **state)
 {
     (void)state;
@@ -1505,6 +1547,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_taken_address_can_be_mended),
         cmocka_unit_test(a_start_that_failed_ties_it_to_no_process),
         cmocka_unit_test(a_socket_that_was_given_outlives_a_start_that_failed),
+        cmocka_unit_test(a_route_beside_files_may_come_after_a_failed_start),
         cmocka_unit_test(reasons_are_told),
         cmocka_unit_test(what_is_missing_is_refused),
         cmocka_unit_test(a_group_without_memory_fails_at_its_join),

@@ -91,6 +91,15 @@ static void pass_on(torc_req *rq, void *arg)
     torc_next(rq);
 }
 
+static _Atomic bool marked;
+
+static void marks(torc_req *rq, void *arg)
+{
+    (void)arg;
+    marked = true;
+    torc_next(rq);
+}
+
 static int prepare(torc_req *rq, void *arg)
 {
     (void)rq, (void)arg;
@@ -154,6 +163,7 @@ static void get_hello(torc_server *s)
     struct server_addr addr;
     server_addr_parse(torc_server_address(s, 0), &addr);
     client_expect(&addr, "/hello", 200, "hello");
+    client_expect(&addr, "/static", 301, "301 Moved Permanently\n");
 }
 
 static void refuse(long from, long to, const char *only)
@@ -164,7 +174,8 @@ static void refuse(long from, long to, const char *only)
     counted = 0;
 }
 
-/* Whether an allocation was refused. A start that was refused some is repeated with all. */
+/* Whether an allocation was refused. A start that was refused some is repeated with all; middleware
+ * that may be added then runs around all routes. */
 static bool live(long from, long to)
 {
     refuse(from, to, NULL);
@@ -178,10 +189,13 @@ static bool live(long from, long to)
     counting = false;
     bool refused = counted >= from;
     if (s && err < 0) assert_told(s, err);
+    bool late = ready && err < 0 && torc_use(s, "/hello", marks, NULL) == 0;
     if (ready && err < 0) err = torc_server_start(s);
+    marked = false;
     if (s && ready && err < 0) print_error("again: %s\n", torc_server_error(s));
     if (ready) assert_int_equal(err, 0);
     if (ready) get_hello(s);
+    assert_int_equal(marked, late);
     torc_server_free(s);
     return refused;
 }

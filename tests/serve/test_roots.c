@@ -296,7 +296,7 @@ static void test_a_handler_replies_with_a_file(void **state)
     stop();
 }
 
-/* It is sent as it is: conditions and ranges are of GET. */
+/* Conditions and ranges are of GET; variants are of all. */
 static void test_another_method_gets_the_file(void **state)
 {
     (void)state;
@@ -304,6 +304,9 @@ static void test_another_method_gets_the_file(void **state)
     ask("POST", "/reply/a.txt", "Content-Length: 0\r\nRange: bytes=2-4\r\nIf-None-Match: *\r\n",
         200);
     assert_string_equal(reply.body, "abcdefghijklmnopqrstuvwxyz");
+    ask("POST", "/reply/page.html", "Content-Length: 0\r\nAccept-Encoding: gzip\r\n", 200);
+    assert_string_equal(reply.body, "packed");
+    expect_field("Content-Encoding", "gzip");
     stop();
 }
 

@@ -596,6 +596,48 @@ static void what_is_missing_is_told(void **state)
     torc_server_free(s);
 }
 
+static void is_mine(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, NULL, TORC_S("mine"));
+}
+
+/* Opens it, and expects that of GET `target`. */
+static void open_and_get(torc_server *s, const char *target, int status)
+{
+    torc_test *own = torc_test_open(s);
+    if (!own) fail_msg("%s", torc_server_error(s));
+    const torc_test_request rq = {.target = target};
+    assert_int_equal(torc_test_run(own, &rq), 0);
+    if (torc_test_status(own) != status) fail_msg("%s: %d", target, torc_test_status(own));
+    if (status == 301)
+        assert_int_equal(torc_test_header(own, "Location").len, strlen(target) + 1);
+    else
+        assert_true(torc_slice_eq(torc_test_body(own), TORC_S("mine")));
+    torc_test_close(own);
+}
+
+/* The redirect of a prefix without its slash is for GET of which the program says nothing. */
+static void a_route_beside_files_is_the_programs(void **state)
+{
+    static const struct {
+        const char *method;
+        int status;
+    } cases[] = {{"GET", 200}, {"*", 200}, {"POST", 301}, {"HEAD", 301}};
+    (void)state;
+    for (size_t i = 0; i < 4 * sizeof cases / sizeof *cases; i++) {
+        const char *method = cases[i / 4].method, *dir = i & 1 ? directory : NULL;
+        torc_server *s = torc_server_new("x 1");
+        assert_int_equal(torc_server_set(s, "engine", engine), 0);
+        if (i & 2) assert_int_equal(torc_route(s, method, "/f/g", is_mine, NULL), 0);
+        assert_int_equal(dir ? torc_static_dir(s, "/f/g/", dir) : torc_static(s, "/f/g/"), 0);
+        if (!(i & 2)) assert_int_equal(torc_route(s, method, "/f/%67", is_mine, NULL), 0);
+        assert_string_equal(torc_server_error(s), "");
+        open_and_get(s, "/f/g", cases[i / 4].status);
+        torc_server_free(s);
+    }
+}
+
 static void around(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -774,6 +816,7 @@ static void middleware_runs(void **state)
     torc_server *s = torc_server_new("x 1");
     assert_int_equal(torc_route(s, "GET", "/hello/:name", hello, NULL), 0);
     assert_int_equal(torc_use(s, "/", around, NULL), 0);
+    assert_int_equal(torc_static_dir(s, "/files/", directory), 0);
     assert_int_equal(torc_errors(s, "/hello", tells, NULL), 0);
     assert_int_equal(torc_errors(s, "/none", tells, NULL), 0);
     torc_test *other = torc_test_open(s);
@@ -790,6 +833,9 @@ static void middleware_runs(void **state)
     assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/none"}), 0);
     assert_int_equal(torc_test_status(other), 404);
     is(torc_test_body(other), "{\"status\":404}");
+    is(torc_test_header(other, "X-Around"), "1");
+    assert_int_equal(torc_test_run(other, &(torc_test_request){.target = "/files"}), 0);
+    is(torc_test_header(other, "Location"), "/files/");
     is(torc_test_header(other, "X-Around"), "1");
     torc_test_close(other);
     torc_server_free(s);
@@ -829,6 +875,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_server_is_started),
         cmocka_unit_test(it_runs_in_its_place_alone),
         cmocka_unit_test(what_is_missing_is_told),
+        cmocka_unit_test(a_route_beside_files_is_the_programs),
         cmocka_unit_test_teardown(json_has_a_point_in_any_locale, comma_locale_leave),
         cmocka_unit_test(middleware_runs),
         cmocka_unit_test(an_engine_that_is_refused_later_is_told),

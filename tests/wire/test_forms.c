@@ -13,8 +13,10 @@ static struct rig rig;
 
 static char text[32 * 1024]; /* what a handler read, as text */
 static size_t text_len;
-static int result;  /* and what ended it */
-static size_t step; /* bytes that a handler reads at once; 0: torc_part_all */
+static int result;   /* and what ended it */
+static size_t step;  /* bytes that a handler reads at once; 0: torc_part_all */
+static bool hurried; /* every call is made in a group with a deadline first */
+static int n_late;   /* of these, those that it ended */
 
 static void note(const char *format, ...)
 {
@@ -33,14 +35,74 @@ static void note_slice(const char *what, torc_slice s)
         note("%s=-", what);
 }
 
+/* ---- calls that wait ---- */
+
+struct call {
+    torc_part *part;
+    torc_slice all;
+    char buf[1024];
+    ssize_t result;
+};
+
+static int call_form(torc_req *rq, void *arg)
+{
+    ((struct call *)arg)->result = torc_form_read(rq);
+    return 0;
+}
+
+static int call_body(torc_req *rq, void *arg)
+{
+    struct call *c = arg;
+    c->result = torc_body_all(rq, &c->all);
+    return 0;
+}
+
+static int call_next(torc_req *rq, void *arg)
+{
+    struct call *c = arg;
+    c->result = torc_multipart_next(rq, &c->part);
+    return 0;
+}
+
+static int call_read(torc_req *rq, void *arg)
+{
+    struct call *c = arg;
+    c->result = torc_part_read(rq, c->part, c->buf, step);
+    return 0;
+}
+
+static int call_all(torc_req *rq, void *arg)
+{
+    struct call *c = arg;
+    c->result = torc_part_all(rq, c->part, &c->all);
+    return 0;
+}
+
+/* A deadline of a group ends a wait, but not the request: the call is repeated without one. */
+static ssize_t call(torc_req *rq, torc_task *fn, struct call *c)
+{
+    if (hurried) {
+        torc_group *g = torc_group_open(rq);
+        assert_int_equal(torc_group_deadline(g, 10), 0);
+        assert_int_equal(torc_spawn(g, fn, c), 0);
+        assert_int_equal(torc_group_join(g), 0);
+        if (c->result != -ETIME) return c->result;
+        n_late++;
+    }
+    fn(rq, c);
+    return c->result;
+}
+
 /* ---- urlencoded ---- */
 
 static void reads_form(torc_req *rq, void *arg)
 {
     torc_slice name, value;
+    struct call c;
     (void)arg;
     text_len = 0;
     text[0] = '\0';
+    if (hurried) call(rq, call_form, &c);
     for (size_t at = 0; torc_form_next(rq, &at, &name, &value);) {
         note_slice("", name);
         note_slice("", value);
@@ -109,40 +171,37 @@ static void forms_fail_as_a_whole(void **state)
 
 /* ---- multipart ---- */
 
-static int read_content(torc_req *rq, torc_part *part)
+static int read_content(torc_req *rq, struct call *c)
 {
-    char buf[1024];
-    torc_slice all;
+    ssize_t n;
     note("{");
     if (step == 0) {
-        int err = torc_part_all(rq, part, &all);
-        if (err == 0) note("%.*s}", (int)all.len, all.ptr);
-        return err;
+        n = call(rq, call_all, c);
+        if (n == 0) note("%.*s}", (int)c->all.len, c->all.ptr);
+        return (int)n;
     }
-    for (;;) {
-        ssize_t n = torc_part_read(rq, part, buf, step);
-        if (n < 0) return (int)n;
-        if (n == 0) break;
-        note("%.*s", (int)n, buf);
-    }
+    while ((n = call(rq, call_read, c)) > 0) note("%.*s", (int)n, c->buf);
+    if (n < 0) return (int)n;
     note("}");
-    return (int)torc_part_read(rq, part, buf, step); /* the end stays */
+    return (int)torc_part_read(rq, c->part, c->buf, step); /* the end stays */
 }
 
 static void reads_parts(torc_req *rq, void *arg)
 {
+    struct call c;
     torc_part *part, *before = NULL;
     bool skips = arg;
     char byte;
     text_len = 0;
     text[0] = '\0';
-    while ((result = torc_multipart_next(rq, &part)) > 0) {
+    while ((result = (int)call(rq, call_next, &c)) > 0) {
+        part = c.part;
         if (before) assert_int_equal(torc_part_read(rq, before, &byte, 1), -EINVAL);
         before = part;
         note_slice("n", torc_part_name(part));
         note_slice(" f", torc_part_filename(part));
         note_slice(" t", torc_part_type(part));
-        if (!skips && (result = read_content(rq, part)) < 0) break;
+        if (!skips && (result = read_content(rq, &c)) < 0) break;
         note("\n");
     }
     assert_int_equal(torc_multipart_next(rq, &part), result); /* and stays so */
@@ -158,6 +217,18 @@ static const char usual[] = "a preamble\r\n--xy not yet\r\n" PART(NAMED("\"a\"")
          "line\r\n--xy\r\n\r--xyz\r\n-\r\n--xyx")
         PART(NAMED("c ; FileName=\"\""), "") "--xyz \t\r\nX-Other: 1\r\n" NAMED(
             "\"\xc3\xa4;\"") "\r\n\r\n\r\n\r\n--xyz--\r\nan epilogue\r\n--xyz\r\n";
+
+/* A part without a body: its head ends with the line end of the next delimiter. */
+#define BARE(fields) "--xyz\r\n" fields "\r\n\r\n"
+
+static const char bare[] = BARE(NAMED("a")) BARE(NAMED("b") "\r\nX: y") PART(NAMED("c"), "\r\n--xy")
+    BARE(NAMED("d")) PART(NAMED("e"), "--xy") PART(NAMED("f"), "\r\n") PART(NAMED("g"), "-")
+        BARE(NAMED("h")) "--xyz--";
+
+static const char bare_parts[] = "n=[a] f=- t=-{}\nn=[b] f=- t=-{}\nn=[c] f=- t=-{\r\n--xy}\n"
+                                 "n=[d] f=- t=-{}\nn=[e] f=- t=-{--xy}\n"
+                                 "n=[f] f=- t=-{\r\n}\nn=[g] f=- t=-{-}\n"
+                                 "n=[h] f=- t=-{}\n";
 
 static const char usual_parts[] =
     "n=[a] f=- t=-{1}\n"
@@ -205,32 +276,103 @@ static void parts_are_read(void **state)
                               "n=[c] f=[] t=-\nn=[\xc3\xa4;] f=- t=-\n");
 }
 
-/* The same parts wherever the bytes are cut, with and without chunks. */
-static void parts_are_read_however_they_come(void **state)
+/* Sends a request in two pieces, or the second byte by byte, with all the time there is between. */
+static void send_cut(torc_handler *handler, slice request, size_t cut)
+{
+    rig_open(&rig, handler, NULL);
+    struct mem_client *m = mem_connect(&rig.core.io);
+    mem_push(m, request.ptr, cut);
+    mem_run(&rig.core.io, 1000);
+    for (size_t at = cut; at < request.len;) {
+        size_t piece = cut % 3 ? request.len - at : 1;
+        mem_push(m, request.ptr + at, piece);
+        mem_run(&rig.core.io, 1000);
+        at += piece;
+    }
+    mem_push_end(m);
+    rig_run(&rig);
+    mem_free(&rig.core.io, m);
+    rig_close(&rig);
+}
+
+/* The same parts wherever the bytes are cut. */
+static void read_cut(const char *sent, size_t size, const char *parts)
 {
     static char request[4096];
-    size_t n = make_request(request, sizeof request, TYPE, SLICE(usual));
-    size_t body = n - (sizeof usual - 1);
-    (void)state;
+    size_t n = make_request(request, sizeof request, TYPE, slice_of(sent, size));
+    size_t body = n - size;
     for (size_t cut = body; cut < n; cut++) {
         step = cut % 5;
-        rig_open(&rig, reads_parts, NULL);
-        struct mem_client *m = mem_connect(&rig.core.io);
-        mem_push(m, request, cut);
-        mem_run(&rig.core.io, 1000);
-        for (size_t at = cut; at < n;) { /* then byte by byte, or as one */
-            size_t piece = cut % 3 ? n - at : 1;
-            mem_push(m, request + at, piece);
-            mem_run(&rig.core.io, 1000);
-            at += piece;
-        }
-        mem_push_end(m);
-        rig_run(&rig);
-        if (result != 0 || strcmp(text, usual_parts) != 0)
+        send_cut(reads_parts, slice_of(request, n), cut);
+        if (result != 0 || strcmp(text, parts) != 0)
             fail_msg("cut at %zu: %d\n%s", cut - body, result, text);
-        mem_free(&rig.core.io, m);
-        rig_close(&rig);
     }
+}
+
+static void parts_are_read_however_they_come(void **state)
+{
+    (void)state;
+    read_cut(usual, sizeof usual - 1, usual_parts);
+    read_cut(bare, sizeof bare - 1, bare_parts);
+}
+
+static void reads_whole(torc_req *rq, void *arg)
+{
+    struct call c;
+    (void)arg;
+    text_len = 0;
+    text[0] = '\0';
+    result = (int)call(rq, call_body, &c);
+    if (result == 0) note_slice("", c.all);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+/* Nothing is lost where a call ended early. */
+static void a_deadline_of_a_group_ends_no_body(void **state)
+{
+    static const char form[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n"
+                               "Content-Type: application/x-www-form-urlencoded\r\n\r\na=12&b=3";
+    static const char chunked[] = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                  "3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n";
+    (void)state;
+    hurried = true;
+    n_late = 0;
+    read_cut(usual, sizeof usual - 1, usual_parts);
+    read_cut(bare, sizeof bare - 1, bare_parts);
+    assert_true(n_late >= (int)(sizeof usual + sizeof bare - 2));
+    n_late = 0;
+    for (size_t left = 1; left <= 8; left++) {
+        send_cut(reads_form, SLICE(form), sizeof form - 1 - left);
+        assert_int_equal(result, 0);
+        assert_string_equal(text, "=[a]=[12]=[b]=[3] a=[12]");
+        send_cut(reads_whole, SLICE(form), sizeof form - 1 - left);
+        assert_int_equal(result, 0);
+        assert_string_equal(text, "=[a=12&b=3]");
+    }
+    assert_int_equal(n_late, 16);
+    for (size_t left = 1; left <= 21; left++) {
+        send_cut(reads_whole, SLICE(chunked), sizeof chunked - 1 - left);
+        assert_int_equal(result, 0);
+        assert_string_equal(text, "=[abcdef]");
+    }
+    assert_int_equal(n_late, 16 + 21);
+    hurried = false;
+}
+
+static void parts_may_have_no_body(void **state)
+{
+    static const size_t steps[] = {0, 1, 2, 1000};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        step = steps[i];
+        post_parts(TYPE, SLICE(bare), false);
+        assert_int_equal(result, 0);
+        assert_string_equal(text, bare_parts);
+    }
+    post_parts(TYPE, SLICE(bare), true);
+    assert_int_equal(result, 0);
+    assert_string_equal(text, "n=[a] f=- t=-\nn=[b] f=- t=-\nn=[c] f=- t=-\nn=[d] f=- t=-\n"
+                              "n=[e] f=- t=-\nn=[f] f=- t=-\nn=[g] f=- t=-\nn=[h] f=- t=-\n");
 }
 
 static void malformed_parts_are_refused(void **state)
@@ -389,6 +531,8 @@ int main(void)
         cmocka_unit_test(forms_fail_as_a_whole),
         cmocka_unit_test(parts_are_read),
         cmocka_unit_test(parts_are_read_however_they_come),
+        cmocka_unit_test(a_deadline_of_a_group_ends_no_body),
+        cmocka_unit_test(parts_may_have_no_body),
         cmocka_unit_test(malformed_parts_are_refused),
         cmocka_unit_test(other_types_are_refused),
         cmocka_unit_test(heads_are_bounded),
