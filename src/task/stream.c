@@ -167,6 +167,11 @@ ssize_t stream_read(struct scope *scope, struct stream *s, void *buf, size_t siz
     return res;
 }
 
+bool stream_has_ended(const struct stream *s)
+{
+    return s->eof || s->read_error || sock_has_ended(s->sock.fd);
+}
+
 /* ---- writing ---- */
 
 static struct stream *stream_of_call(struct io_op *op)

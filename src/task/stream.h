@@ -63,6 +63,9 @@ static inline bool stream_is_quiet(const struct stream *s)
     return !s->unread_len && !s->eof && !s->read_error && !s->write_error;
 }
 
+/* The peer sends no more than what has come, so that no read waits. */
+bool stream_has_ended(const struct stream *s);
+
 /* Lets go of the stream: it must not be used afterwards. Fibers in a call on it return -EBADF,
  * even if they are woken already. Never waits; may be called anywhere on the core. Bytes that are
  * unread have the kernel reset the connection. */
