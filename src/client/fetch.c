@@ -322,12 +322,15 @@ static int end_body(struct fetch *f, struct scope *scope)
 
 /* ---- the response ---- */
 
-/* Reads what may be left of a short body, so that the connection can be kept. */
+/* Reads what has come of a short body, so that the connection can be kept if that is all of it.
+ * Nobody needs the body, so nobody waits for it. */
 static void discard_body(struct fetch *f, struct scope *scope)
 {
     f->early_len = 0;
-    for (int i = 0; i < DISCARD_READS && f->conn; i++)
-        if (read_body(f, scope, f->in, sizeof f->in) <= 0) break;
+    for (int i = 0; i < DISCARD_READS && f->conn && f->conn->stream->unread_len; i++) {
+        ssize_t n = stream_read(scope, f->conn->stream, f->in, sizeof f->in);
+        if (n < 0 || feed(f, f->in, (size_t)n) < 0) break;
+    }
     give_back(f, false);
 }
 

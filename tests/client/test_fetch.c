@@ -264,6 +264,7 @@ static void ask(struct early *e, const char *method, bool streamed)
                                             .url = "http://127.0.0.1/",
                                             .connect_to = e->u->address,
                                             .body = streamed ? (slice){NULL, 0} : SLICE("body"),
+                                            .redirects = 1,
                                             .streamed = streamed,
                                             .length = -1};
     e->result = fetch_prepare(&e->fetch);
@@ -346,6 +347,40 @@ static void refused_as_it_is_sent(void *arg)
     e->done = true;
 }
 
+/* The body of the redirect is announced, and does not come, or not all of it. */
+static void redirected_without(struct early *e, const char *rest)
+{
+    char text[200];
+    snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: /next\r\n%s", rest);
+    ask(e, "GET", false);
+    int fd = next_visit(e->u);
+    (void)!write(fd, text, strlen(text));
+    e->serves = true;
+    receive(e);
+    close(fd);
+    e->done = true;
+}
+
+static void redirected_without_body(void *arg)
+{
+    redirected_without(arg, "Content-Length: 4\r\n\r\n");
+}
+
+static void redirected_with_half_a_body(void *arg)
+{
+    redirected_without(arg, "Content-Length: 4\r\n\r\nol");
+}
+
+static void redirected_with_half_a_chunk(void *arg)
+{
+    redirected_without(arg, "Transfer-Encoding: chunked\r\n\r\n4\r\n");
+}
+
+static void redirected_until_the_end(void *arg)
+{
+    redirected_without(arg, "\r\nold");
+}
+
 /* Answers another connection, once that is for the second request. */
 static void serve_early(struct early *e)
 {
@@ -404,6 +439,14 @@ static void a_dead_connection_is_left(void **state)
 {
     for (int local = 0; local < 2; local++) expect_early(*state, dead_as_it_is_sent, local, 200, 1);
     expect_early(*state, refused_as_it_is_sent, true, 200, 1);
+}
+
+/* Nobody needs the body of a redirect. */
+static void no_redirect_is_waited_for(void **state)
+{
+    static fiber_fn *const all[] = {redirected_without_body, redirected_with_half_a_body,
+                                    redirected_with_half_a_chunk, redirected_until_the_end};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) expect_early(*state, all[i], false, 200, 0);
 }
 
 /* ---- the pool ---- */
@@ -510,9 +553,13 @@ int main(int argc, char **argv)
 {
     core_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
-        CORE_CASE(cancelled_anywhere),        CORE_CASE(idle_connections_end),
-        CORE_CASE(an_early_response_counts),  CORE_CASE(a_dead_connection_is_left),
-        CORE_CASE(a_fresh_one_is_waited_for), CORE_CASE(an_unknown_place_is_no_full_queue),
+        CORE_CASE(cancelled_anywhere),
+        CORE_CASE(idle_connections_end),
+        CORE_CASE(an_early_response_counts),
+        CORE_CASE(a_dead_connection_is_left),
+        CORE_CASE(no_redirect_is_waited_for),
+        CORE_CASE(a_fresh_one_is_waited_for),
+        CORE_CASE(an_unknown_place_is_no_full_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
