@@ -114,11 +114,14 @@ static void detach(struct torc_exchange *x)
     x->busy = false;
 }
 
+/* What it has come to does not count if the exchange is closed: the caller must not use that any
+ * more, whether the close found the call waiting or about to return. */
 static ssize_t leave(struct torc_exchange *x, ssize_t result)
 {
     detach(x);
-    if (x->closed) exchange_free(x);
-    return result;
+    if (!x->closed) return result;
+    exchange_free(x);
+    return -EBADF;
 }
 
 static struct torc_exchange *exchange_new(torc_req *rq, const torc_client *c,

@@ -108,6 +108,13 @@ static bool has_come(const struct fetch *f)
     return f->head_bytes || f->conn->stream->unread_len;
 }
 
+/* The request was refused with -EPIPE. What the peer has sent before may still be in the socket, so
+ * it is read, whatever has come so far; unless nobody knows whether that read would end. */
+static bool may_have_responded(const struct fetch *f)
+{
+    return has_come(f) || stream_has_ended(f->conn->stream);
+}
+
 /* Whether to send the request once more, where its connection was dead when it was taken. */
 static bool repeat(struct fetch *f, const struct scope *scope)
 {
@@ -129,6 +136,64 @@ static bool repeats(struct fetch *f, const struct scope *scope, int err)
 static bool repeats_after_timeout(struct fetch *f, const struct scope *scope)
 {
     return f->parser.status == 408 && repeat(f, scope);
+}
+
+/* ---- receiving ---- */
+
+/* Parses n bytes at `at`, and leaves there what is of the body. */
+static int feed(struct fetch *f, char *at, size_t n)
+{
+    f->sink = at;
+    f->sink_len = 0;
+    size_t used = response_parser_parse(&f->parser, slice_of(at, n));
+    if (f->parser.is_excessive) return -EMSGSIZE;
+    if (f->parser.state == RESPONSE_ERROR) return -EBADMSG;
+    if (f->parser.state == RESPONSE_DONE) give_back(f, f->parser.keep_alive && used == n);
+    return 0;
+}
+
+/* The peer has ended its stream. */
+static int feed_end(struct fetch *f)
+{
+    response_parser_end(&f->parser);
+    if (f->parser.state != RESPONSE_DONE) return -EPIPE;
+    give_back(f, false);
+    return 0;
+}
+
+/* No more than the head may have is read before it is complete, however it comes. */
+static int read_head(struct fetch *f, struct scope *scope)
+{
+    while (f->parser.state == RESPONSE_HEAD) {
+        size_t left = f->max_head - f->head_bytes, size = sizeof f->in;
+        if (left == 0) return -E2BIG;
+        ssize_t n = stream_read(scope, f->conn->stream, f->in, left < size ? left : size);
+        if (n <= 0) return n < 0 ? (int)n : -EPIPE;
+        f->head_bytes += (size_t)n;
+        int err = feed(f, f->in, (size_t)n);
+        if (err < 0) return err;
+        if (f->fields.failed) return -ENOMEM;
+        f->early_len = f->sink_len;
+    }
+    return 0;
+}
+
+static ssize_t read_body(struct fetch *f, struct scope *scope, char *buf, size_t size)
+{
+    if (f->early_at < f->early_len) {
+        size_t left = f->early_len - f->early_at, n = left < size ? left : size;
+        memcpy(buf, f->in + f->early_at, n);
+        f->early_at += n;
+        return (ssize_t)n;
+    }
+    while (f->parser.state == RESPONSE_BODY && size > 0) {
+        ssize_t n = stream_read(scope, f->conn->stream, buf, size);
+        if (n < 0) return n;
+        int err = n ? feed(f, buf, (size_t)n) : feed_end(f);
+        if (err < 0) return err;
+        if (n && f->sink_len) return (ssize_t)f->sink_len;
+    }
+    return 0;
 }
 
 /* ---- sending ---- */
@@ -183,9 +248,10 @@ static int send_anew(struct fetch *f, struct scope *scope)
         if (err < 0) return err;
         begin_response(f);
         err = send_request(f, scope);
+        f->cut |= err < 0;
+        if (err == -EPIPE && may_have_responded(f)) err = read_head(f, scope);
     } while (err < 0 && repeats(f, scope, err));
-    f->cut |= err < 0;
-    return err == -EPIPE && has_come(f) ? 0 : err;
+    return err;
 }
 
 int fetch_prepare(struct fetch *f)
@@ -251,73 +317,20 @@ static int end_body(struct fetch *f, struct scope *scope)
     if (!is_chunked(f)) return f->body_left ? -EINVAL : 0;
     int err = stream_write(scope, f->conn->stream, "0\r\n\r\n", 5);
     f->cut = err < 0;
-    return err == -EPIPE && has_come(f) ? 0 : err;
+    return err == -EPIPE && may_have_responded(f) ? 0 : err;
 }
 
-/* ---- receiving ---- */
+/* ---- the response ---- */
 
-/* Parses n bytes at `at`, and leaves there what is of the body. */
-static int feed(struct fetch *f, char *at, size_t n)
-{
-    f->sink = at;
-    f->sink_len = 0;
-    size_t used = response_parser_parse(&f->parser, slice_of(at, n));
-    if (f->parser.is_excessive) return -EMSGSIZE;
-    if (f->parser.state == RESPONSE_ERROR) return -EBADMSG;
-    if (f->parser.state == RESPONSE_DONE) give_back(f, f->parser.keep_alive && used == n);
-    return 0;
-}
-
-/* The peer has ended its stream. */
-static int feed_end(struct fetch *f)
-{
-    response_parser_end(&f->parser);
-    if (f->parser.state != RESPONSE_DONE) return -EPIPE;
-    give_back(f, false);
-    return 0;
-}
-
-/* No more than the head may have is read before it is complete, however it comes. */
-static int read_head(struct fetch *f, struct scope *scope)
-{
-    while (f->parser.state == RESPONSE_HEAD) {
-        size_t left = f->max_head - f->head_bytes, size = sizeof f->in;
-        if (left == 0) return -E2BIG;
-        ssize_t n = stream_read(scope, f->conn->stream, f->in, left < size ? left : size);
-        if (n <= 0) return n < 0 ? (int)n : -EPIPE;
-        f->head_bytes += (size_t)n;
-        int err = feed(f, f->in, (size_t)n);
-        if (err < 0) return err;
-        if (f->fields.failed) return -ENOMEM;
-        f->early_len = f->sink_len;
-    }
-    return 0;
-}
-
-static ssize_t read_body(struct fetch *f, struct scope *scope, char *buf, size_t size)
-{
-    if (f->early_at < f->early_len) {
-        size_t left = f->early_len - f->early_at, n = left < size ? left : size;
-        memcpy(buf, f->in + f->early_at, n);
-        f->early_at += n;
-        return (ssize_t)n;
-    }
-    while (f->parser.state == RESPONSE_BODY && size > 0) {
-        ssize_t n = stream_read(scope, f->conn->stream, buf, size);
-        if (n < 0) return n;
-        int err = n ? feed(f, buf, (size_t)n) : feed_end(f);
-        if (err < 0) return err;
-        if (n && f->sink_len) return (ssize_t)f->sink_len;
-    }
-    return 0;
-}
-
-/* Reads what may be left of a short body, so that the connection can be kept. */
+/* Reads what has come of a short body, so that the connection can be kept if that is all of it.
+ * Nobody needs the body, so nobody waits for it. */
 static void discard_body(struct fetch *f, struct scope *scope)
 {
     f->early_len = 0;
-    for (int i = 0; i < DISCARD_READS && f->conn; i++)
-        if (read_body(f, scope, f->in, sizeof f->in) <= 0) break;
+    for (int i = 0; i < DISCARD_READS && f->conn && f->conn->stream->unread_len; i++) {
+        ssize_t n = stream_read(scope, f->conn->stream, f->in, sizeof f->in);
+        if (n < 0 || feed(f, f->in, (size_t)n) < 0) break;
+    }
     give_back(f, false);
 }
 

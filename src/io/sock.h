@@ -87,6 +87,10 @@ uint32_t sock_backlog(int listener);
 /* Whether a TCP connection is no more: reset, or ended by both sides. */
 bool sock_is_closed(int fd);
 
+/* Whether the peer of a connection has ended its stream or reset it: what has not come by now never
+ * will. */
+bool sock_has_ended(int fd);
+
 /* Checks whether another program listens on the address, which SO_REUSEPORT would permit silently
  * for the same user. -EADDRINUSE if so, otherwise 0; sock_listen reports other errors. */
 int sock_taken(const struct sock_addr *addr);

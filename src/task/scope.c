@@ -140,6 +140,12 @@ void wait_wake(struct wait *w, int result)
     io_defer(w->scope->io, &w->resume);
 }
 
+void wait_overrule(struct wait *w, int result)
+{
+    wait_wake(w, result);
+    w->result = result;
+}
+
 /* ---- sleep ---- */
 
 struct sleep {

@@ -90,6 +90,9 @@ int wait_park(struct scope *s, struct wait *w, void (*cancel)(struct wait *w));
  * on the core may call it. If called twice, the first result counts. */
 void wait_wake(struct wait *w, int result);
 
+/* Likewise, but this result counts for as long as the fiber has not resumed. */
+void wait_overrule(struct wait *w, int result);
+
 /* Parks for at least `ns`; WHEEL_NEVER: until cancelled. 0 or the scope's error. */
 int scope_sleep(struct scope *s, uint64_t ns);
 

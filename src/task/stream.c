@@ -11,16 +11,19 @@ enum {
     SEND_MAX = 1 << 30,  /* bytes of one send, whose result is an int32_t */
 };
 
+/* Fibers in a call. They stay registered until they have resumed, also when they are woken already:
+ * until then a close can still tell them. */
+
 struct stream_reader {
     struct wait wait;
-    struct stream *stream;
+    bool closed; /* the stream is, and may be no more */
     char *buf;
     size_t size;
 };
 
 struct stream_writer {
     struct wait wait;
-    struct stream *stream;
+    bool closed;      /* likewise */
     struct io_op *op; /* in flight: a send or a shutdown */
 };
 
@@ -50,13 +53,6 @@ static void update_recv(struct stream *s)
     bool runs = io_busy(&s->sock.recv), wants = wants_recv(s);
     if (runs && !wants) io_cancel(s->io, &s->sock.recv);
     if (!runs && wants) io_recv_start(s->io, &s->sock);
-}
-
-static void wake_reader(struct stream *s, int result)
-{
-    struct stream_reader *r = s->reader;
-    s->reader = NULL;
-    wait_wake(&r->wait, result);
 }
 
 static void free_unread(struct stream *s)
@@ -98,10 +94,10 @@ static void on_bytes(struct stream *s, const char *bytes, size_t n)
     struct stream_reader *r = s->reader;
     size_t now = 0;
     if (s->closing || s->read_error) return;
-    if (r) {
+    if (r && !r->wait.woken) {
         now = n < r->size ? n : r->size;
         memcpy(r->buf, bytes, now);
-        wake_reader(s, (int)now);
+        wait_wake(&r->wait, (int)now);
     }
     if (now < n) keep(s, bytes + now, n - now);
 }
@@ -121,7 +117,7 @@ static void on_recv_end(struct stream *s, int res)
         s->read_error = peer_error(res);
     else
         return;
-    if (s->reader) wake_reader(s, s->read_error);
+    if (s->reader) wait_wake(&s->reader->wait, s->read_error);
 }
 
 static void on_recv(struct io *io, struct io_op *op, int res, bool more)
@@ -152,8 +148,7 @@ static ssize_t take(struct stream *s, char *buf, size_t size)
 
 static void read_cancel(struct wait *w)
 {
-    struct stream_reader *r = container_of(w, struct stream_reader, wait);
-    wake_reader(r->stream, w->scope->cancelled);
+    wait_wake(w, w->scope->cancelled);
 }
 
 ssize_t stream_read(struct scope *scope, struct stream *s, void *buf, size_t size)
@@ -165,9 +160,16 @@ ssize_t stream_read(struct scope *scope, struct stream *s, void *buf, size_t siz
     if (size > SEND_MAX) size = SEND_MAX;
     if (s->unread_len) return take(s, buf, size);
     if (s->read_error || s->eof) return s->read_error;
-    struct stream_reader r = {.wait.what = "stream read", .stream = s, .buf = buf, .size = size};
+    struct stream_reader r = {.wait.what = "stream read", .buf = buf, .size = size};
     s->reader = &r;
-    return wait_park(scope, &r.wait, read_cancel);
+    int res = wait_park(scope, &r.wait, read_cancel);
+    if (!r.closed) s->reader = NULL;
+    return res;
+}
+
+bool stream_has_ended(const struct stream *s)
+{
+    return s->eof || s->read_error || sock_has_ended(s->sock.fd);
 }
 
 /* ---- writing ---- */
@@ -177,12 +179,24 @@ static struct stream *stream_of_call(struct io_op *op)
     return container_of(container_of(op, struct io_call, op), struct stream, call);
 }
 
-static void wake_writer(struct stream *s, int result)
+/* The stream is closed, and no send or shutdown is in flight. */
+static void tell_writer(struct stream *s)
 {
     struct stream_writer *w = s->writer;
     s->writer = NULL;
-    wait_wake(&w->wait, s->closing ? -EBADF : result);
-    if (s->closing) schedule(s);
+    if (!w) return;
+    w->closed = true;
+    wait_overrule(&w->wait, -EBADF);
+}
+
+static void wake_writer(struct stream *s, int result)
+{
+    if (!s->closing) {
+        wait_wake(&s->writer->wait, result);
+        return;
+    }
+    tell_writer(s);
+    schedule(s);
 }
 
 /* Some bytes of the send have left. */
@@ -230,9 +244,10 @@ static int write_refused(const struct scope *scope, const struct stream *s)
 
 static int await_write(struct scope *scope, struct stream *s, struct io_op *op)
 {
-    struct stream_writer w = {.wait.what = "stream write", .stream = s, .op = op};
+    struct stream_writer w = {.wait.what = "stream write", .op = op};
     s->writer = &w;
     int res = wait_park(scope, &w.wait, write_cancel);
+    if (!w.closed) s->writer = NULL;
     return res == -ECANCELED && scope->cancelled ? scope->cancelled : res;
 }
 
@@ -261,8 +276,8 @@ int stream_write(struct scope *scope, struct stream *s, const void *data, size_t
         err = stream_send(scope, s, &part, 1);
         at += part.iov_len;
         size -= part.iov_len;
-    } while (err == 0 && size > 0 && !s->closing);
-    return err == 0 && size > 0 ? -EBADF : err;
+    } while (err == 0 && size > 0);
+    return err;
 }
 
 int stream_shutdown(struct scope *scope, struct stream *s)
@@ -298,12 +313,22 @@ static void continue_close(struct io_task *t)
     io_call_start(s->io, &s->call, IO_CLOSE_SOCK);
 }
 
+static void tell_reader(struct stream *s)
+{
+    struct stream_reader *r = s->reader;
+    s->reader = NULL;
+    if (!r) return;
+    r->closed = true;
+    wait_overrule(&r->wait, -EBADF);
+}
+
 void stream_close(struct stream *s)
 {
     ASSERT(!s->closing);
     s->closing = true;
     free_unread(s);
-    if (s->reader) wake_reader(s, -EBADF);
+    tell_reader(s);
+    if (s->writer && s->writer->wait.woken) tell_writer(s);
     schedule(s);
 }
 

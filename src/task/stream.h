@@ -19,8 +19,8 @@ struct stream_writer;
 struct stream {
     struct io_sock sock;
     struct io *io;
-    struct stream_reader *reader; /* a fiber that waits for bytes, or NULL */
-    struct stream_writer *writer; /* a fiber that waits for a send or a shutdown, or NULL */
+    struct stream_reader *reader; /* a fiber in a call for bytes, or NULL */
+    struct stream_writer *writer; /* a fiber in a call that sends or shuts down, or NULL */
     char *unread;                 /* malloc'ed; NULL if nothing is unread */
     size_t unread_at, unread_len, unread_cap;
     int read_error;       /* what a read returns once all is read; 0: none */
@@ -63,7 +63,10 @@ static inline bool stream_is_quiet(const struct stream *s)
     return !s->unread_len && !s->eof && !s->read_error && !s->write_error;
 }
 
-/* Lets go of the stream: it must not be used afterwards. Fibers that wait for it return -EBADF.
- * Never waits; may be called anywhere on the core. Bytes that are unread have the kernel reset the
- * connection. */
+/* The peer sends no more than what has come, so that no read waits. */
+bool stream_has_ended(const struct stream *s);
+
+/* Lets go of the stream: it must not be used afterwards. Fibers in a call on it return -EBADF,
+ * even if they are woken already. Never waits; may be called anywhere on the core. Bytes that are
+ * unread have the kernel reset the connection. */
 void stream_close(struct stream *s);

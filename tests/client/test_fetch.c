@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { VISITS = 32, FETCHES = 6, ROUNDS = 200 };
@@ -237,6 +238,219 @@ static void idle_connections_end(void **state)
     free(u);
 }
 
+/* ---- a server that is gone as the request is sent ---- */
+
+/* The fiber of the request plays the server as well, so that nothing of it is seen before the
+ * request is sent. */
+struct early {
+    struct core *core;
+    struct pool *pool;
+    struct upstream *u;
+    struct fetch fetch;
+    int result; /* the status */
+    char body[8];
+    bool serves, done;
+};
+
+static const char fine[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine";
+static const char much[] = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nmuch";
+
+static void ask(struct early *e, const char *method, bool streamed)
+{
+    memset(&e->fetch, 0, sizeof e->fetch);
+    e->fetch.pool = e->pool;
+    e->fetch.max_head = 1000;
+    e->fetch.options = (torc_fetch_options){.method = method,
+                                            .url = "http://127.0.0.1/",
+                                            .connect_to = e->u->address,
+                                            .body = streamed ? (slice){NULL, 0} : SLICE("body"),
+                                            .redirects = 1,
+                                            .streamed = streamed,
+                                            .length = -1};
+    e->result = fetch_prepare(&e->fetch);
+    if (e->result == 0) e->result = fetch_start(&e->fetch, &e->core->scope);
+}
+
+static void receive(struct early *e)
+{
+    struct scope *scope = &e->core->scope;
+    memset(e->body, 0, sizeof e->body);
+    if (e->result == 0) e->result = fetch_response(&e->fetch, scope);
+    if (e->result > 0) fetch_read(&e->fetch, scope, e->body, sizeof e->body - 1);
+    if (e->result > 0) fetch_read(&e->fetch, scope, e->body, sizeof e->body - 1);
+    fetch_end(&e->fetch);
+}
+
+static int next_visit(const struct upstream *u)
+{
+    return accept4(u->listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static void say_and_reset(int fd, const char *text)
+{
+    struct linger now = {1, 0};
+    (void)!write(fd, text, strlen(text));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    close(fd);
+}
+
+/* Leaves a connection in the pool, and returns the other end. */
+static int keep_one(struct early *e)
+{
+    ask(e, "GET", false);
+    int fd = next_visit(e->u);
+    (void)!write(fd, fine, strlen(fine));
+    receive(e);
+    return fd;
+}
+
+static void answered_before_its_end(void *arg)
+{
+    struct early *e = arg;
+    ask(e, "POST", true);
+    if (e->result == 0) e->result = fetch_write(&e->fetch, &e->core->scope, "piece", 5);
+    say_and_reset(next_visit(e->u), much);
+    receive(e);
+    e->done = true;
+}
+
+static void answered_as_it_is_sent(void *arg)
+{
+    struct early *e = arg;
+    say_and_reset(keep_one(e), much);
+    e->serves = true;
+    ask(e, "PUT", false);
+    receive(e);
+    e->done = true;
+}
+
+static void dead_as_it_is_sent(void *arg)
+{
+    struct early *e = arg;
+    say_and_reset(keep_one(e), "");
+    e->serves = true;
+    ask(e, "PUT", false);
+    receive(e);
+    e->done = true;
+}
+
+/* It takes no more, and neither answers nor closes: only a Unix socket tells that at once. */
+static void refused_as_it_is_sent(void *arg)
+{
+    struct early *e = arg;
+    int fd = keep_one(e);
+    shutdown(fd, SHUT_RD);
+    e->serves = true;
+    ask(e, "PUT", false);
+    receive(e);
+    close(fd);
+    e->done = true;
+}
+
+/* The body of the redirect is announced, and does not come, or not all of it. */
+static void redirected_without(struct early *e, const char *rest)
+{
+    char text[200];
+    snprintf(text, sizeof text, "HTTP/1.1 302 Found\r\nLocation: /next\r\n%s", rest);
+    ask(e, "GET", false);
+    int fd = next_visit(e->u);
+    (void)!write(fd, text, strlen(text));
+    e->serves = true;
+    receive(e);
+    close(fd);
+    e->done = true;
+}
+
+static void redirected_without_body(void *arg)
+{
+    redirected_without(arg, "Content-Length: 4\r\n\r\n");
+}
+
+static void redirected_with_half_a_body(void *arg)
+{
+    redirected_without(arg, "Content-Length: 4\r\n\r\nol");
+}
+
+static void redirected_with_half_a_chunk(void *arg)
+{
+    redirected_without(arg, "Transfer-Encoding: chunked\r\n\r\n4\r\n");
+}
+
+static void redirected_until_the_end(void *arg)
+{
+    redirected_without(arg, "\r\nold");
+}
+
+/* Answers another connection, once that is for the second request. */
+static void serve_early(struct early *e)
+{
+    struct visit *v = e->u->visit;
+    if (!e->serves || v->fd >= 0) return;
+    v->fd = next_visit(e->u);
+    if (v->fd >= 0) (void)!write(v->fd, fine, strlen(fine));
+}
+
+static void open_unix(struct upstream *u)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int n = snprintf(un.sun_path + 1, sizeof un.sun_path - 1, "test_fetch-%d", (int)getpid());
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+    close(u->listener);
+    u->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(u->listener, (struct sockaddr *)&un, len), 0);
+    assert_int_equal(listen(u->listener, 10), 0);
+    snprintf(u->address, sizeof u->address, "unix:@%s", un.sun_path + 1);
+}
+
+/* Runs such a request: what comes of it, and how often it was repeated. */
+static void expect_early(struct core *c, fiber_fn *fn, bool local, int status, unsigned repeated)
+{
+    struct upstream *u = calloc(1, sizeof *u);
+    struct http_stats stats = {0};
+    struct pool pool;
+    struct pool_limits limits = {.connections = 2, .waiting = 3, .idle = NS_PER_S};
+    struct early e = {.core = c, .pool = &pool, .u = u};
+    assert_non_null(u);
+    upstream_open(u);
+    if (local) open_unix(u);
+    pool_init(&pool, &c->io, NULL, &stats, &limits);
+    assert_int_equal(core_start(c, fn, &e), 0);
+    for (core_guard(c); !e.done; serve_early(&e))
+        core_turn(c, "the request is done", __FILE__, __LINE__);
+    assert_int_equal(e.result, status);
+    assert_string_equal(e.body, status == 200 ? "fine" : "much");
+    assert_int_equal(stats.upstream_repeated, repeated);
+    pool_drain(&pool);
+    TURN_UNTIL(c, list_empty(&pool.origins) && io_idle(&c->io));
+    upstream_close(u);
+    free(u);
+}
+
+/* What refuses the request may be behind a response, which then counts. */
+static void an_early_response_counts(void **state)
+{
+    for (int local = 0; local < 2; local++) {
+        expect_early(*state, answered_before_its_end, local, 413, 0);
+        expect_early(*state, answered_as_it_is_sent, local, 413, 0);
+    }
+}
+
+static void a_dead_connection_is_left(void **state)
+{
+    for (int local = 0; local < 2; local++) expect_early(*state, dead_as_it_is_sent, local, 200, 1);
+    expect_early(*state, refused_as_it_is_sent, true, 200, 1);
+}
+
+/* Nobody needs the body of a redirect. */
+static void no_redirect_is_waited_for(void **state)
+{
+    static fiber_fn *const all[] = {redirected_without_body, redirected_with_half_a_body,
+                                    redirected_with_half_a_chunk, redirected_until_the_end};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) expect_early(*state, all[i], false, 200, 0);
+}
+
+/* ---- the pool ---- */
+
 struct taker {
     struct core *core;
     struct pool *pool;
@@ -341,6 +555,9 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         CORE_CASE(cancelled_anywhere),
         CORE_CASE(idle_connections_end),
+        CORE_CASE(an_early_response_counts),
+        CORE_CASE(a_dead_connection_is_left),
+        CORE_CASE(no_redirect_is_waited_for),
         CORE_CASE(a_fresh_one_is_waited_for),
         CORE_CASE(an_unknown_place_is_no_full_queue),
     };

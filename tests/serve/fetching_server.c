@@ -184,6 +184,68 @@ static void closes(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "busy %d", err);
 }
 
+/* Closes an exchange when what another fiber sends by it has been sent, and that fiber is about to
+ * return: both wait for a send, and this one has come first. */
+struct race {
+    torc_exchange *x;
+    torc_stream *first;
+    bool writing, closed_meanwhile;
+    int result;
+};
+
+static int closes_first(torc_req *rq, void *arg)
+{
+    struct race *r = arg;
+    int err = torc_stream_write(rq, r->first, "x", 1);
+    r->closed_meanwhile = r->writing;
+    torc_fetch_close(r->x);
+    return err;
+}
+
+static int writes(torc_req *rq, void *arg)
+{
+    struct race *r = arg;
+    r->writing = true;
+    r->result = torc_fetch_write(rq, r->x, "x", 1);
+    r->writing = false;
+    return 0;
+}
+
+static int race(torc_req *rq, struct race *r)
+{
+    torc_fetch_options o = options(rq);
+    o.streamed = true;
+    o.length = -1;
+    int err = torc_connect(rq, o.connect_to, &r->first);
+    if (err < 0) return err;
+    err = torc_fetch_open(rq, client, &o, &r->x);
+    if (err < 0) return err;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, closes_first, r);
+    torc_spawn(g, writes, r);
+    err = torc_group_join(g);
+    torc_stream_close(r->first);
+    return err;
+}
+
+static void races(torc_req *rq, void *arg)
+{
+    enum { RACES = 10 };
+    int met = 0, other = 0;
+    (void)arg;
+    for (int i = 0; i < RACES; i++) {
+        struct race r = {0};
+        int err = race(rq, &r);
+        if (err < 0) {
+            fail(rq, err);
+            return;
+        }
+        met += r.closed_meanwhile;
+        if (r.closed_meanwhile && r.result != -EBADF) other++;
+    }
+    torc_replyf(rq, 200, "%s, %d of them otherwise", met ? "closed" : "never", other);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -192,7 +254,8 @@ int main(int argc, char **argv)
     } routes[] = {{"GET", "/fetch", fetches},
                   {"POST", "/stream", streams},
                   {"GET", "/many", many},
-                  {"GET", "/closes", closes}};
+                  {"GET", "/closes", closes},
+                  {"GET", "/races", races}};
     /* The tests count connections: none may end between two requests, however slow a client is. */
     enum { KEPT_MS = 10 * 60 * 1000 };
     const torc_client_options kept = {.idle_ms = KEPT_MS};

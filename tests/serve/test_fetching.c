@@ -450,6 +450,17 @@ static void test_close_ends_a_wait(void **state)
     end();
 }
 
+/* Also one that is over, and whose fiber has not resumed. */
+static void test_close_ends_a_call_that_is_over(void **state)
+{
+    char to[64];
+    (void)state;
+    begin();
+    snprintf(to, sizeof to, "&method=POST&to=127.0.0.1:%u", up.port);
+    assert_string_equal(ask("/races", "/", to), "closed, 0 of them otherwise");
+    end();
+}
+
 /* A client that leaves, and a drain, end what its handler waits for. */
 static void test_cancel(void **state)
 {
@@ -492,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_early_response),
         cmocka_unit_test(test_large_body),
         cmocka_unit_test(test_close_ends_a_wait),
+        cmocka_unit_test(test_close_ends_a_call_that_is_over),
         cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

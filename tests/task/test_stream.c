@@ -525,6 +525,60 @@ static void close_ends_the_waits(void **state)
     close(p.peer);
 }
 
+/* Closes the stream of a call once that has come to its end, before its fiber has resumed. */
+struct closer {
+    struct io_task task;
+    struct act *act;
+    bool late, closed;
+};
+
+static bool has_ended(const struct act *a)
+{
+    switch (a->what) {
+    case READ: return *(const char *)a->buf != '\0';
+    case WRITE: return !io_busy(&a->s->send.op);
+    default: return !io_busy(&a->s->call.op);
+    }
+}
+
+static void close_before_it_resumes(struct io_task *t)
+{
+    struct closer *c = container_of(t, struct closer, task);
+    c->late |= c->act->done;
+    if (c->closed || !has_ended(c->act)) return;
+    stream_close(c->act->s);
+    c->closed = true;
+}
+
+static void close_behind(struct core *c, enum what what)
+{
+    struct pair p = connect_pair(c);
+    char buf[2] = "";
+    struct act a = {.what = what, .s = p.s, .buf = buf, .size = 1};
+    struct closer closer = {.task.fn = close_before_it_resumes, .act = &a};
+    start(c, &a);
+    if (what == READ) assert_int_equal(write(p.peer, "x", 1), 1);
+    core_guard(c);
+    while (!closer.closed && !closer.late) {
+        io_defer(&c->io, &closer.task);
+        core_turn(c, "the stream is closed", __FILE__, __LINE__);
+    }
+    assert_false(closer.late);
+    assert_int_equal(finish(c, &a), -EBADF);
+    settle(c);
+    close(p.peer);
+}
+
+/* Who is woken already, and has not resumed, must not take the stream for open either. */
+static void close_ends_calls_that_are_over(void **state)
+{
+    for (int i = 0; i < 10; i++) {
+        close_behind(*state, READ);
+        close_behind(*state, WRITE);
+        close_behind(*state, SHUT);
+    }
+}
+
 static unsigned notified;
 
 static void drop(struct stream *s)
@@ -621,6 +675,7 @@ int main(int argc, char **argv)
         CORE_CASE(a_write_is_whole),
         CORE_CASE(write_cancelled),
         CORE_CASE(close_ends_the_waits),
+        CORE_CASE(close_ends_calls_that_are_over),
         CORE_CASE(an_idle_stream_is_watched),
         CORE_CASE(cancelled_anywhere),
     };
