@@ -241,7 +241,7 @@ typedef struct torc_summary {
     int status; /* of the response; 0: none was given */
     torc_outcome outcome;
     uint64_t body_bytes;  /* of the response's body that were sent */
-    uint64_t duration_ns; /* since the request's first byte */
+    uint64_t duration_ns; /* since the core received the request's first byte */
 } torc_summary;
 
 typedef void torc_end_fn(torc_req *rq, const torc_summary *end, void *arg);
