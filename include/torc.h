@@ -241,7 +241,7 @@ typedef struct torc_summary {
     int status; /* of the response; 0: none was given */
     torc_outcome outcome;
     uint64_t body_bytes;  /* of the response's body that were sent */
-    uint64_t duration_ns; /* since the request's first byte */
+    uint64_t duration_ns; /* since the core received the request's first byte */
 } torc_summary;
 
 typedef void torc_end_fn(torc_req *rq, const torc_summary *end, void *arg);
@@ -383,10 +383,13 @@ TORC_API int torc_server_run(torc_server *s);
  * torc and are unblocked in the calling thread, SIGPIPE and SIGXFSZ have one that does nothing
  * where they had their default, and SIGSEGV has a handler that tells on stderr in which handler or
  * job it was, and passes the fault on to the one found. With --stall-warn, backtraces take the
- * highest real-time signal that has its default and is not blocked in the calling thread. Whichever
- * thread receives a signal, it works. The thread of --admin, which has a descriptor table of its
- * own, blocks all others but those of faults. Dispositions and mask are then restored. A program in
- * which a second SIGTERM must not change the exit status sets a handler of its own before. */
+ * highest real-time signal that has its default and is not blocked in the calling thread; a
+ * handler that computes gets it, and a call that no signal restarts, such as nanosleep(2), ends
+ * with EINTR if it begins at that moment. Whichever thread receives a signal, it works. The thread
+ * of
+ * --admin, which has a descriptor table of its own, blocks all others but those of faults.
+ * Dispositions and mask are then restored. A program in which a second SIGTERM must not change the
+ * exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
 
 /* Starts the drain, like SIGTERM, and returns at once. Before the start it is kept: the server then

@@ -1,10 +1,11 @@
 #include "base/assert.h"
 
-#include <stdio.h>
+#include "base/log.h"
+
 #include <stdlib.h>
 
 void assert_fail(const char *expr, const char *file, int line)
 {
-    fprintf(stderr, "torc: assertion failed: %s (%s:%d)\n", expr, file, line);
+    log_line("assertion failed: %s (%s:%d)", expr, file, line);
     abort();
 }

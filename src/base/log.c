@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -34,12 +33,13 @@ static bool write_now(const char *line, size_t len)
 }
 
 /* Where nobody reads the pipe any more, that must not end the program: the signal is taken back. */
-static void write_quietly(const char *line, size_t len)
+bool log_write(const char *line, size_t len)
 {
     struct pipe_signal signal;
     pipe_signal_hold(&signal);
     bool done = write_now(line, len);
     pipe_signal_release(&signal, !done && errno == EPIPE);
+    return done;
 }
 
 void log_line(const char *format, ...)
@@ -53,5 +53,5 @@ void log_line(const char *format, ...)
     size_t len = (size_t)n + (m < 0 ? 0 : (size_t)m);
     if (len > sizeof line - 2) len = sizeof line - 2;
     line[len++] = '\n';
-    write_quietly(line, len); /* in one call, so that lines of several threads do not mix */
+    log_write(line, len); /* in one call, so that lines of several threads do not mix */
 }

@@ -1,6 +1,7 @@
 #include "base/slab.h"
 
-#include <stdio.h>
+#include "base/log.h"
+
 #include <stdlib.h>
 
 enum {
@@ -169,8 +170,7 @@ bool slab_grow(struct slab *s)
 
 void slab_drain(struct slab *s)
 {
-    if (s->in_use != 0)
-        fprintf(stderr, "torc: %u objects of slab \"%s\" are still in use\n", s->in_use, s->name);
+    if (s->in_use != 0) log_line("%u objects of slab \"%s\" are still in use", s->in_use, s->name);
     ASSERT(s->in_use == 0);
     for (struct list *l = s->blocks.next, *next; l != &s->blocks; l = next) {
         next = l->next;

@@ -346,7 +346,9 @@ static bool step_discard(struct h1_exchange *x)
     struct h1_parser *p = &x->parser;
     if (c->unread.len) {
         size_t got;
+        uint64_t before = p->data_bytes;
         c->unread = slice_skip(c->unread, h1_parse_body(p, c->unread, NULL, 0, &got));
+        counter_add(&c->ctx->stats.body_in, p->data_bytes - before);
         if (p->state == PARSE_ERROR || p->data_bytes - x->body_read > DISCARD_MAX)
             x->rq.close_after_response = true;
         if (p->state != PARSE_BODY || x->rq.close_after_response) h1_request_done(x);

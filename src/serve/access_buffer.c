@@ -27,9 +27,9 @@ static void refresh_time(struct access_log_buffer *b, uint64_t now)
 }
 
 void access_buffer_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
-                       uint64_t bytes_sent, enum http_end end)
+                       uint64_t bytes_sent, enum http_end end, uint64_t now)
 {
-    struct access_entry e = access_entry_from(rq, peer, bytes_sent, end);
+    struct access_entry e = access_entry_from(rq, peer, bytes_sent, end, now);
     size_t bound = access_line_bound(&e);
     size_t tail = atomic_load_explicit(&b->tail, memory_order_relaxed);
     size_t head = atomic_load_explicit(&b->head, memory_order_acquire);
@@ -37,7 +37,6 @@ void access_buffer_add(struct access_log_buffer *b, const struct torc_req *rq, c
         counter_add(&b->dropped, 1);
         return;
     }
-    uint64_t now = rq->ctx->io->now;
     if (now >= b->time_until) refresh_time(b, now);
     size_t line_end =
         access_line_write(b->bytes, tail, b->format, &e, slice_of(b->time, b->time_len));

@@ -14,7 +14,7 @@ struct access_log_buffer {
     uint64_t dropped;                 /* lines that did not fit */
     enum log_format format;
     char *bytes;
-    uint64_t time_until; /* io time until which `time` is current */
+    uint64_t time_until; /* time of clock_ns until which `time` is current */
     uint32_t time_len;
     int wake_fd;
     char time[ACCESS_TIME_MAX];
@@ -25,9 +25,10 @@ struct access_log_buffer {
     _Atomic bool woken; /* set by the core when it wakes the thread, which then clears it */
 };
 
-/* Adds a line for a request that ends; on the buffer's core. `peer` is the client's address. */
+/* Adds a line for a request that ends at `now`; on the buffer's core. `peer` is the client's
+ * address. */
 void access_buffer_add(struct access_log_buffer *b, const struct torc_req *rq, const char *peer,
-                       uint64_t bytes_sent, enum http_end end);
+                       uint64_t bytes_sent, enum http_end end, uint64_t now);
 
 /* The number of lines of this buffer that were dropped so far. Any thread. */
 uint64_t access_buffer_dropped(const struct access_log_buffer *b);

@@ -71,7 +71,7 @@ static const char *const end_words[] = {
 };
 
 struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes,
-                                      enum http_end end)
+                                      enum http_end end, uint64_t now)
 {
     struct access_entry e = {
         .peer = strcmp(peer, "-") == 0 ? (slice){0} : slice_str(peer),
@@ -80,7 +80,7 @@ struct access_entry access_entry_from(const struct torc_req *rq, const char *pee
         .agent = head_find(&rq->head, SLICE("user-agent")),
         .status = rq->response.status ? (uint64_t)rq->response.status : ACCESS_NO_STATUS,
         .bytes = bytes,
-        .duration_us = (rq->ctx->io->now - rq->arrived) / 1000,
+        .duration_us = (now - rq->arrived) / 1000,
         .end = end,
     };
     /* A rejected head may have been parsed in part only. */

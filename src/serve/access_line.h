@@ -24,8 +24,9 @@ struct access_entry {
     enum http_end end;
 };
 
+/* Of a request that ends at `now`. */
 struct access_entry access_entry_from(const struct torc_req *rq, const char *peer, uint64_t bytes,
-                                      enum http_end end);
+                                      enum http_end end, uint64_t now);
 
 /* The maximum size of its line. */
 size_t access_line_bound(const struct access_entry *e);

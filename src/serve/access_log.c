@@ -24,6 +24,7 @@ enum {
     STUCK_INTERVAL_MS = 50,      /* between two looks whether the log is closing */
     PIPE_WRITE_MAX = 4096,       /* does not block once poll reports POLLOUT, pipe(7) */
     FILE_WRITE_MAX = 256 * 1024, /* so that a slow disk is seen to take something */
+    POLL_REFUSED = 1,
 };
 
 /* How long a reader that does not read its pipe can delay access_log_close, and access_log_flush.
@@ -116,9 +117,9 @@ static bool is_leaving(const struct access_log *log)
     return log->leaving || atomic_load(&log->move) || (log->path && atomic_load(&log->reopen));
 }
 
-/* Waits for room in the pipe, or where poll is refused, leaves that to the write. 0; -ETIMEDOUT if
- * the log is closing and CLOSE_TIMEOUT_NS has passed; -ECANCELED if there is no room and the log
- * goes on in another file. */
+/* Waits for room in the pipe. 0, or POLL_REFUSED: that is left to the write; -ETIMEDOUT if the log
+ * is closing and CLOSE_TIMEOUT_NS has passed; -ECANCELED if there is no room and the log goes on in
+ * another file. */
 static int wait_writable(struct access_log *log)
 {
     struct pollfd p = {log->fd, POLLOUT, 0};
@@ -133,7 +134,16 @@ static int wait_writable(struct access_log *log)
         n = poll(&p, 1, STUCK_INTERVAL_MS);
         if (n == 0 && is_leaving(log)) return -ECANCELED;
     } while (n == 0 || (n < 0 && errno == EINTR));
-    return 0;
+    return n < 0 ? POLL_REFUSED : 0;
+}
+
+/* After a write that found no room: who shares the pipe may have made it non-blocking. -EAGAIN, to
+ * try again; or as above. */
+static int wait_unpolled(const struct access_log *log)
+{
+    static const struct timespec pause = {0, STUCK_INTERVAL_MS * NS_PER_MS};
+    nanosleep(&pause, NULL);
+    return is_leaving(log) ? -ECANCELED : -EAGAIN;
 }
 
 /* A count or negative errno, which is that of wait_writable if the reader of a pipe does not read.
@@ -141,9 +151,10 @@ static int wait_writable(struct access_log *log)
 static ssize_t write_some(struct access_log *log, const char *bytes, size_t size)
 {
     size_t most = log->regular ? FILE_WRITE_MAX : PIPE_WRITE_MAX;
-    int err = log->regular ? 0 : wait_writable(log);
-    if (err) return err;
+    int room = log->regular ? 0 : wait_writable(log);
+    if (room < 0) return room;
     ssize_t n = write(log->fd, bytes, size < most ? size : most);
+    if (n < 0 && errno == EAGAIN && room == POLL_REFUSED) return wait_unpolled(log);
     return n < 0 ? -errno : n;
 }
 

@@ -1,12 +1,16 @@
 #include "serve/backtrace.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,9 +23,10 @@ static int backtrace(void **frames, int n)
     return 0;
 }
 
-static void backtrace_symbols_fd(void *const *frames, int n, int fd)
+static char **backtrace_symbols(void *const *frames, int n)
 {
-    (void)frames, (void)n, (void)fd;
+    (void)frames, (void)n;
+    return NULL;
 }
 #endif
 
@@ -30,14 +35,26 @@ static unsigned n_servers;
 static struct sigaction found;
 static _Atomic int number; /* of the signal; 0: none */
 
+/* The thread that is asked, or one of those below. One that answers after the wait for it has ended
+ * finds that nobody asks it any more; while it is at it, nobody else is asked. */
+static _Atomic int asked;
+enum { NOBODY = 0, ANSWERS = -1, HAS_ANSWERED = -2 };
+
+enum { WAIT_MS = 1000 }; /* so late is no thread that only waits for a CPU */
+
+/* Its answer. */
+static void *frames[32];
+static int n_frames;
+
+/* It writes nothing: that could wait for who reads stderr. */
 static void on_signal(int signal)
 {
-    void *frames[32];
-    int saved = errno;
+    int saved = errno, me = (int)syscall(SYS_gettid);
     (void)signal;
-    int n = backtrace(frames, ARRAY_LEN(frames));
-    (void)n;
-    backtrace_symbols_fd(frames, n, STDERR_FILENO);
+    if (atomic_compare_exchange_strong(&asked, &me, ANSWERS)) {
+        n_frames = backtrace(frames, ARRAY_LEN(frames));
+        atomic_store(&asked, HAS_ANSWERED);
+    }
     errno = saved;
 }
 
@@ -91,11 +108,43 @@ void backtrace_allow(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* ---- asking ---- */
+
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER; /* one at a time */
+
+/* Whether it has answered. It may block the signal, or have no CPU. */
+static bool ask(int tid, int signal)
+{
+    const struct timespec pause = {0, NS_PER_MS};
+    if (atomic_load(&asked) == ANSWERS) return false;
+    atomic_store(&asked, tid);
+    int err = (int)syscall(SYS_tgkill, getpid(), tid, signal);
+    for (int ms = 0; !err && ms < WAIT_MS && atomic_load(&asked) != HAS_ANSWERED; ms++)
+        nanosleep(&pause, NULL);
+    return !atomic_compare_exchange_strong(&asked, &tid, NOBODY) && tid == HAS_ANSWERED;
+}
+
+/* Whole lines, until one does not fit. */
+static void write_frames(void)
+{
+    char **names = backtrace_symbols(frames, n_frames), line[1024];
+    bool fits = true;
+    for (int i = 0; names && fits && i < n_frames; i++) {
+        size_t len = strnlen(names[i], sizeof line - 1);
+        memcpy(line, names[i], len);
+        line[len++] = '\n';
+        fits = log_write(line, len);
+    }
+    free(names);
+}
+
 /* The program may have taken the signal for itself meanwhile. */
 void backtrace_of_thread(int tid)
 {
     struct sigaction now;
     int n = atomic_load(&number);
-    if (n && sigaction(n, NULL, &now) == 0 && now.sa_handler == on_signal)
-        syscall(SYS_tgkill, getpid(), tid, n);
+    if (!n || sigaction(n, NULL, &now) < 0 || now.sa_handler != on_signal) return;
+    pthread_mutex_lock(&asking);
+    if (ask(tid, n)) write_frames();
+    pthread_mutex_unlock(&asking);
 }

@@ -21,6 +21,7 @@ struct answer {
     struct writer out; /* to `text`, which grows */
     char *text;
     size_t cap;
+    uint64_t now; /* not when the turn began: a handler may have held the core since */
     uint32_t in_progress, listed;
     bool failed; /* no memory for all of it */
     _Atomic bool answered;
@@ -74,12 +75,11 @@ static void put(struct answer *a, const struct torc_req *rq, slice route, const 
 {
     if (a->in_progress++ >= LISTED_MAX || !a->text) return;
     struct json j = {&a->out, a->listed++ > 0};
-    uint64_t now = a->core->loop.io.now;
     json_begin(&j, NULL, '{');
     json_put_text(&j, "method", rq->route ? rq->head.method_name : (slice){0});
     json_put_text(&j, "route", route);
     json_put_u64(&j, "core", a->core->index);
-    json_put_double(&j, "age_seconds", (double)(now - rq->arrived) / NS_PER_S, 6);
+    json_put_double(&j, "age_seconds", (double)(a->now - rq->arrived) / NS_PER_S, 6);
     json_put_string(&j, "client", peer);
     json_begin(&j, "waits_for", '[');
     put_waits(&j, &rq->scope);
@@ -104,6 +104,7 @@ static void answer(struct io_post *p)
     struct inquiry *q = a->inquiry;
     a->text = malloc(BLOCK);
     a->cap = BLOCK;
+    a->now = clock_ns();
     a->out = (struct writer){a->text, a->text ? a->text + BLOCK : NULL, grow};
     http_each_request(&a->core->http, put_request, a);
     put_hook(a, &a->core->hooks);

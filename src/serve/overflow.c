@@ -1,7 +1,7 @@
 #include "serve/overflow.h"
 
 #include "base/decimal.h"
-#include "base/emit.h"
+#include "base/log.h"
 #include "http/request.h"
 #include "task/offload.h"
 
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #ifdef __GLIBC__
 #define RAISE "start the process under a higher ulimit -s"
@@ -80,11 +79,11 @@ static char *put(char *p, const char *text)
     return p;
 }
 
-/* Async-signal-safe, as all that follows: no stdio, no allocation. */
+/* Async-signal-safe, as all that follows: no stdio, no allocation. The process ends in any case,
+ * whether somebody reads that or not. */
 static void say(const char *line, const char *end)
 {
-    ssize_t n = emit(STDERR_FILENO, line, (size_t)(end - line));
-    (void)n;
+    log_write(line, (size_t)(end - line));
 }
 
 static void tell_of_handler(const struct torc_req *rq, const struct fiber_overflow *of)

@@ -3,6 +3,8 @@
 
 #include "torc.h"
 
+#include "unread.h"
+
 #include <stdio.h>
 #include <time.h>
 
@@ -171,6 +173,15 @@ static void blocks(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "slept");
 }
 
+/* The same as spins, while nobody reads stderr. */
+static void spins_unread(torc_req *rq, void *arg)
+{
+    int before = unread_stderr();
+    spins(rq, arg);
+    dup2(before, STDERR_FILENO);
+    close(before);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -190,6 +201,7 @@ int main(int argc, char **argv)
                   {"/late-stream", late_in_a_stream},
                   {"/late-group", late_group},
                   {"/spins", spins},
+                  {"/spins-unread", spins_unread},
                   {"/rests-and-spins", rests_and_spins},
                   {"/blocks", blocks}};
     torc_server *s = torc_server_new("asking 1.0");

@@ -221,6 +221,17 @@ static void test_sum_of_many(void **state)
     json_decref(stop(CLIENTS));
 }
 
+/* It lasts from the first byte to the end, though all of that is in one turn. */
+static void test_time_of_a_handler_that_computes(void **state)
+{
+    (void)state;
+    start("--burn-ns", "1000000");
+    client_expect(&s.addr, "/plaintext", 200, NULL);
+    json_t *line = stop(1);
+    assert_true(number(line, "duration_us") >= 100); /* how much it burns is a guess */
+    json_decref(line);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -233,6 +244,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_server_that_stops),
         cmocka_unit_test(test_complete_responses),
         cmocka_unit_test(test_sum_of_many),
+        cmocka_unit_test(test_time_of_a_handler_that_computes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static void add(struct access_log *log, slice head)
 {
     struct fixture f;
     fixture_init(&f, head);
-    access_buffer_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
+    access_buffer_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE, f.io.now);
     fixture_free(&f);
 }
 
@@ -83,7 +83,7 @@ static void add_numbered(struct access_log_buffer *ring, unsigned name, unsigned
     char head[80];
     int n = snprintf(head, sizeof head, "GET /%u/%u HTTP/1.1\r\nHost: a\r\n\r\n", name, number);
     fixture_init(&f, slice_of(head, (size_t)n));
-    access_buffer_add(ring, &f.rq, PEER, 5, END_DONE);
+    access_buffer_add(ring, &f.rq, PEER, 5, END_DONE, f.io.now);
     fixture_free(&f);
 }
 
@@ -185,7 +185,7 @@ static char *line_of(slice head, enum log_format format, const char *peer, int s
     struct access_log *log = open_log(path, format);
     fixture_init(&f, head);
     f.rq.response.status = status;
-    access_buffer_add(access_log_buffer(log, 0), &f.rq, peer, bytes, how_it_ended);
+    access_buffer_add(access_log_buffer(log, 0), &f.rq, peer, bytes, how_it_ended, f.io.now);
     fixture_free(&f);
     access_log_close(log);
     char *text = read_all(path, &len);
@@ -378,7 +378,7 @@ static void every_byte_can_be_recovered(void **state)
         f.rq.head.target_len = 0;
         f.rq.head.n_fields = 1;
         f.rq.head.own_field[0] = (struct head_field){0, 10, 10, 256};
-        access_buffer_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE);
+        access_buffer_add(access_log_buffer(log, 0), &f.rq, PEER, 5, END_DONE, f.io.now);
         fixture_free(&f);
         access_log_close(log);
         char *line = read_all(path, &len);

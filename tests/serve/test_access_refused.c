@@ -4,6 +4,7 @@
 #include "files.h"
 #include "refuse.h"
 #include "server.h"
+#include "unread.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -109,6 +110,34 @@ static void no_poll(void **state)
     files_close(dir);
 }
 
+/* Its other end is this process's, and stays open. */
+static void fill_stdout(void *arg)
+{
+    const int *full = arg;
+    if (fcntl(*full, F_SETFL, O_NONBLOCK) < 0 || dup2(*full, STDOUT_FILENO) < 0) _exit(126);
+    refuse_poll(NULL);
+}
+
+/* Nor does the thread of the log while it cannot wait for room. */
+static void no_poll_of_a_full_stdout(void **state)
+{
+    struct server s;
+    int full = unread_pipe();
+    struct server_how how = {server_engine, fill_stdout, &full};
+    (void)state;
+    server_spawn(&s, &how,
+                 (const char *const[]){"--listen", "127.0.0.1:0", "--cores", "1", "--access-log",
+                                       "-", NULL});
+    server_await_ready(&s);
+    client_expect(&s.addr, "/plaintext", 200, NULL);
+    sleep_ms(500); /* until it is written */
+    uint64_t before = cpu_ms(&s);
+    sleep_ms(1000);
+    assert_true(cpu_ms(&s) - before < 200);
+    server_stop(&s);
+    close(full);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -117,6 +146,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_access_log_without_an_eventfd),
         cmocka_unit_test(an_eventfd_that_cannot_be_read),
         cmocka_unit_test(no_poll),
+        cmocka_unit_test(no_poll_of_a_full_stdout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -225,23 +225,28 @@ static void check_sums(json_t *stats, int cores)
     assert_null(json_at(stats, "per_core.2"));
 }
 
-static void upload(struct client *c, size_t n, bool chunked, struct reply *r)
+static void upload_to(struct client *c, const char *path, size_t n, bool chunked, struct reply *r)
 {
     char *body = malloc(n + 1);
-    char want[32];
     assert_non_null(body);
     memset(body, 'x', n);
     body[n] = '\0';
     if (chunked)
         client_sendf(c,
-                     "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
                      "%zx\r\n%s\r\n0\r\n\r\n",
-                     n, body);
+                     path, n, body);
     else
-        client_sendf(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", n,
+        client_sendf(c, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", path, n,
                      body);
     free(body);
     client_reply(c, "POST", r);
+}
+
+static void upload(struct client *c, size_t n, bool chunked, struct reply *r)
+{
+    char want[32];
+    upload_to(c, "/upload", n, chunked, r);
     snprintf(want, sizeof want, "%zu", n);
     assert_string_equal(r->body, want);
 }
@@ -309,6 +314,25 @@ static void test_counters_match_traffic(void **state)
     reply_free(&r);
     server_stop(&s);
     files_close(dir);
+}
+
+static void test_bodies_that_no_handler_reads_count(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s);
+    client_open(&c, &s);
+    upload_to(&c, "/nothing", 5000, false, &r);
+    assert_int_equal(r.status, 404);
+    upload_to(&c, "/nothing", 7000, true, &r);
+    assert_int_equal(r.status, 404);
+    client_get(&c, "/plaintext", 200, &r); /* it has come to the end of both */
+    assert_true(stats_number(&s, "total.body_bytes_received") == 12000);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
 }
 
 /* ---- the three measures ---- */
@@ -471,6 +495,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_admin_clients_beyond_the_limit_wait),
         cmocka_unit_test(test_silent_clients_do_not_block_health),
         cmocka_unit_test(test_counters_match_traffic),
+        cmocka_unit_test(test_bodies_that_no_handler_reads_count),
         cmocka_unit_test(test_peak_of_concurrency),
         cmocka_unit_test(test_measures_of_requests_that_wait),
         cmocka_unit_test(test_measures),

@@ -285,6 +285,23 @@ static void test_handlers_that_hold_their_core_are_named(void **state)
     server_stop(&s);
 }
 
+/* Its core does not wait until what is told of it can be written. */
+static void test_who_does_not_read_holds_no_core(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, "--stall-warn", "50ms");
+    client_open(&c, &s);
+    client_get(&c, "/spins-unread", 200, &r);
+    assert_string_equal(r.body, "spun");
+    assert_true(stats_number(&s, "total.stalls") >= 1);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 /* A process that keeps all others of least priority from this CPU; it has it already. */
 static pid_t take_cpu(const cpu_set_t *cpu)
 {
@@ -497,6 +514,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_requests_that_leave_with_their_clients),
         cmocka_unit_test(test_a_complete_response_does_not_leave),
         cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
+        cmocka_unit_test(test_who_does_not_read_holds_no_core),
         cmocka_unit_test(test_a_core_without_a_cpu_is_told_from_one_that_computes),
         cmocka_unit_test(test_a_handler_that_was_blocked_lacked_no_cpu),
         cmocka_unit_test(test_what_cannot_be_told_is_not_told),

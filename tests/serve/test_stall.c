@@ -1,11 +1,15 @@
 /* What is said of a core that is held, by looks at times that are made up. */
 
+#include "unread.h"
+
+#include "serve/backtrace.h"
 #include "serve/core.h"
 #include "serve/stall.h"
 
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -52,14 +56,43 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 /* ---- a handler ---- */
 
 static _Atomic int tid;
-static _Atomic bool ends;
+static _Atomic bool ends, has_ended, allows, has_allowed;
 
 static void *compute(void *arg)
 {
     (void)arg;
     tid = (int)syscall(SYS_gettid);
-    while (!ends) continue;
+    while (!ends) {
+        if (!allows || has_allowed) continue;
+        backtrace_allow();
+        has_allowed = true;
+    }
+    has_ended = true;
     return NULL;
+}
+
+/* With all signals blocked, until it `allows` that for backtraces. */
+static pthread_t start_computing(bool allowed)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    tid = 0;
+    ends = has_ended = has_allowed = false;
+    allows = allowed;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    assert_int_equal(pthread_create(&thread, NULL, compute, NULL), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (!tid || has_allowed != allowed) usleep(1000);
+    return thread;
+}
+
+static void end_computing(pthread_t thread)
+{
+    ends = true;
+    for (int i = 0; i < 60 * 1000 && !has_ended; i++) usleep(1000);
+    assert_true(has_ended);
+    pthread_join(thread, NULL);
 }
 
 static void *wait_for_end(void *arg)
@@ -70,10 +103,9 @@ static void *wait_for_end(void *arg)
     return NULL;
 }
 
-/* What is said by so many looks at a core in its first turn, and how many stalls are counted. */
-static unsigned watch(const uint64_t *pauses, char *said, size_t size)
+/* So many looks at a core in its first turn. Returns how many stalls are counted. */
+static unsigned look(const uint64_t *pauses)
 {
-    int ends_of[2], before = dup(STDERR_FILENO);
     struct stall_watch w;
     struct core *c = aligned_alloc(_Alignof(struct core), sizeof *c);
     assert_non_null(c);
@@ -83,34 +115,40 @@ static unsigned watch(const uint64_t *pauses, char *said, size_t size)
     memcpy(pause_ms, pauses, sizeof pause_ms);
     n_looks = 0;
     now = 1000 * NS_PER_S;
-    assert_int_equal(pipe(ends_of), 0);
-    dup2(ends_of[1], STDERR_FILENO);
     stall_start(&w, c, 1, 500 * NS_PER_MS);
     sem_wait(&looked);
     stall_stop(&w);
+    unsigned stalls = (unsigned)c->stalls;
+    free(c);
+    return stalls;
+}
+
+/* The same, and what is said of it. */
+static unsigned watch(const uint64_t *pauses, char *said, size_t size)
+{
+    int ends_of[2], before = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends_of), 0);
+    dup2(ends_of[1], STDERR_FILENO);
+    unsigned stalls = look(pauses);
     dup2(before, STDERR_FILENO);
     close(before);
     close(ends_of[1]);
     ssize_t n = read(ends_of[0], said, size - 1);
     said[n > 0 ? n : 0] = '\0';
     close(ends_of[0]);
-    unsigned stalls = (unsigned)c->stalls;
-    free(c);
     return stalls;
 }
+
+static const uint64_t in_time[LOOKS_MAX] = {125, 900};
 
 /* The two looks at the handler are that far apart; between them it has a CPU for moments. */
 static void one_that_lacks_a_cpu_is_told(void **state)
 {
-    static const uint64_t in_time[LOOKS_MAX] = {125, 900}, late[LOOKS_MAX] = {600, 900};
+    static const uint64_t late[LOOKS_MAX] = {600, 900};
     static const uint64_t *const cases[] = {in_time, late};
-    pthread_t thread;
+    pthread_t thread = start_computing(false);
     char said[512];
     (void)state;
-    tid = 0;
-    ends = false;
-    assert_int_equal(pthread_create(&thread, NULL, compute, NULL), 0);
-    while (!tid) usleep(1000);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(watch(cases[i], said, sizeof said), 1);
         assert_non_null(strstr(said, "its handler has held core 0 for "));
@@ -119,8 +157,48 @@ static void one_that_lacks_a_cpu_is_told(void **state)
     /* By one look it cannot be known. */
     assert_int_equal(watch((const uint64_t[LOOKS_MAX]){600}, said, sizeof said), 1);
     assert_string_equal(said, "");
-    ends = true;
-    pthread_join(thread, NULL);
+    end_computing(thread);
+}
+
+/* Whether so many looks at what computes have its functions told, where the C library can. */
+static bool has_backtrace(void)
+{
+    char said[8192];
+    assert_int_equal(watch(in_time, said, sizeof said), 1);
+    assert_non_null(strstr(said, ", while other requests wait: it computes"));
+#ifdef __GLIBC__
+    return strstr(said, "test_stall") && strstr(said, " [0x");
+#else
+    return has_allowed;
+#endif
+}
+
+/* The thread answers a later question than the one that it has not answered. */
+static void one_that_does_not_answer_is_not_waited_for(void **state)
+{
+    (void)state;
+    backtrace_install();
+    pthread_t thread = start_computing(false);
+    assert_false(has_backtrace());
+    allows = true;
+    while (!has_allowed) usleep(1000); /* it has taken the signal */
+    assert_true(has_backtrace());
+    end_computing(thread);
+    backtrace_uninstall();
+}
+
+static void one_of_whom_nobody_reads_goes_on(void **state)
+{
+    (void)state;
+    backtrace_install();
+    pthread_t thread = start_computing(true);
+    int before = unread_stderr();
+    unsigned stalls = look(in_time);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    assert_int_equal(stalls, 1);
+    end_computing(thread);
+    backtrace_uninstall();
 }
 
 static void one_that_is_blocked_is_told_at_once(void **state)
@@ -145,6 +223,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_that_lacks_a_cpu_is_told),
         cmocka_unit_test(one_that_is_blocked_is_told_at_once),
+        cmocka_unit_test(one_that_does_not_answer_is_not_waited_for),
+        cmocka_unit_test(one_of_whom_nobody_reads_goes_on),
     };
     sem_init(&looked, 0, 0);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -209,6 +210,20 @@ static void measures(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%s", m.engine ? m.engine : "");
 }
 
+/* For 20 ms, without a wait. */
+static void computes(torc_req *rq, void *arg)
+{
+    struct timespec from, now;
+    int64_t ns;
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    do {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        ns = (now.tv_sec - from.tv_sec) * INT64_C(1000000000) + now.tv_nsec - from.tv_nsec;
+    } while (ns < 20 * 1000 * 1000);
+    torc_reply(rq, 200, NULL, TORC_S("computed"));
+}
+
 static struct {
     int n, status, waits;
     torc_outcome outcome;
@@ -266,6 +281,7 @@ static int open_all(void **state)
         {"GET", "/end", awaits_the_end},
         {"GET", "/measures", measures},
         {"GET", "/another", runs_another},
+        {"GET", "/computes", computes},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         assert_int_equal(
@@ -476,6 +492,8 @@ static void ends_are_told(void **state)
     assert_int_equal(torc_test_run(t, &(torc_test_request){.method = "HEAD", .target = "/gives"}),
                      0);
     assert_true(told.n == 6 && told.bytes == 0);
+    assert_int_equal(get("/computes"), 0);
+    assert_true(told.n == 7 && told.ns >= 20000000);
 }
 
 static void bodies_are_read_in_any_way(void **state)

@@ -382,6 +382,18 @@ static void test_another_fault_is_none_of_torcs(void **state)
     server_free(&s);
 }
 
+/* It does not wait for who reads what is said of it. The sanitizers do, so it has a handler of its
+ * own here. */
+static void test_a_fault_of_which_nobody_reads_ends_the_process(void **state)
+{
+    struct server s;
+    (void)state;
+    setenv("OWN_HANDLER", "1", 1);
+    assert_int_equal(status_after(&s, "/nowhere-unread", false), 3);
+    unsetenv("OWN_HANDLER");
+    server_free(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -402,6 +414,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_metrics_of_the_program),
         cmocka_unit_test(test_an_overflow_off_the_fibers_is_told_of),
         cmocka_unit_test(test_another_fault_is_none_of_torcs),
+        cmocka_unit_test(test_a_fault_of_which_nobody_reads_ends_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

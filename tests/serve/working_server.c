@@ -2,6 +2,7 @@
  * functions to the cores. What happens is told on stderr, a line each. */
 
 #include "overflow.h"
+#include "unread.h"
 
 #include <torc.h>
 
@@ -219,11 +220,18 @@ static int write_nowhere(torc_job *job, void *arg)
     return 0;
 }
 
+static int write_nowhere_unread(torc_job *job, void *arg)
+{
+    unread_stderr();
+    return write_nowhere(job, arg);
+}
+
+/* To stdout, as nobody may read stderr. */
 static void on_segv(int signal)
 {
     static const char line[] = "the program's own handler\n";
     (void)signal;
-    if (write(STDERR_FILENO, line, sizeof line - 1) < 0) _exit(4);
+    if (write(STDOUT_FILENO, line, sizeof line - 1) < 0) _exit(4);
     _exit(3);
 }
 
@@ -292,7 +300,7 @@ static void more_metrics(torc_metrics *out, void *arg)
 
 static torc_work_fn *job_hold = hold, *job_insist = insist, *job_forever = never_return,
                     *job_overflow = overflow, *job_overflow_later = overflow_later,
-                    *job_nowhere = write_nowhere;
+                    *job_nowhere = write_nowhere, *job_nowhere_unread = write_nowhere_unread;
 
 int main(int argc, char **argv)
 {
@@ -316,6 +324,7 @@ int main(int argc, char **argv)
         {"/overflow/later/:how", leaves, &job_overflow_later},
         {"/overflow/posted", posts_overflow, NULL},
         {"/nowhere", attends, &job_nowhere},
+        {"/nowhere-unread", attends, &job_nowhere_unread},
     };
     server = torc_server_new("working 1.0");
     for (size_t i = 0; server && i < sizeof routes / sizeof *routes; i++)
