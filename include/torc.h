@@ -386,8 +386,7 @@ TORC_API int torc_server_run(torc_server *s);
  * highest real-time signal that has its default and is not blocked in the calling thread; a
  * handler that computes gets it, and a call that no signal restarts, such as nanosleep(2), ends
  * with EINTR if it begins at that moment. Whichever thread receives a signal, it works. The thread
- * of
- * --admin, which has a descriptor table of its own, blocks all others but those of faults.
+ * of --admin, which has a descriptor table of its own, blocks all others but those of faults.
  * Dispositions and mask are then restored. A program in which a second SIGTERM must not change the
  * exit status sets a handler of its own before. */
 TORC_API int torc_server_main(torc_server *s, int argc, char **argv);
