@@ -178,7 +178,7 @@ static int flush_and_wait(struct torc_req *rq)
 static int refuses_write(const struct torc_req *rq, const struct conn *c)
 {
     if (rq->cancelled) return rq->cancelled;
-    return c->writer ? -EBUSY : 0;
+    return conn_is_written(c) ? -EBUSY : 0;
 }
 
 static int append_piece(struct torc_req *rq, const char *data, size_t size)
