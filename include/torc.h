@@ -828,9 +828,9 @@ TORC_API int torc_await(torc_req *rq, unsigned what);
 
 /* Has the request cancelled (-ECONNRESET) once torc_client_gone comes true before its response is
  * complete: for work that nobody else needs, such as a stream of events, a long query, or a wait in
- * torc_work. A client that shuts down its sending side and waits for the response gets none then.
- * 0, -ENOMEM, or the error of a cancelled scope, which is that of the request if the client has
- * gone already. */
+ * torc_work. A client that shuts down its sending side and waits for the response gets none then,
+ * nor one to a request behind it; those to the requests before it still arrive. 0, -ENOMEM, or the
+ * error of a cancelled scope, which is that of the request if the client has gone already. */
 TORC_API int torc_cancel_when_gone(torc_req *rq);
 
 /* ---- waiting --------------------------------------------------------------------------------- */

@@ -96,6 +96,19 @@ static bool give_back(struct conn *c)
     return true;
 }
 
+/* A send was cancelled for its writer, who may free what it has by reference: of that, what has not
+ * left never will. What is before it still leaves. */
+static bool drop_ref(struct conn *c)
+{
+    struct conn_writer *w = sole_writer(c);
+    if (c->state != CONN_OPEN || !w || !w->by_ref || !w->wait.scope->cancelled) return false;
+    *w->by_ref -= send_queue_take_back_most(
+        &c->unsent, *w->by_ref < c->unsent.bytes ? *w->by_ref : c->unsent.bytes);
+    wake_writer(w, w->wait.scope->cancelled);
+    conn_schedule(c);
+    return true;
+}
+
 /* Not inlined; otherwise every send would pay for registers saved for it. So is the next one. */
 __attribute__((noinline)) void conn_send_failed(struct conn *c, int err)
 {
@@ -105,6 +118,7 @@ __attribute__((noinline)) void conn_send_failed(struct conn *c, int err)
     c->unacked += (int64_t)sent;
     send_queue_sent(&c->unsent, sent);
     if (err == -EOPNOTSUPP && give_back(c)) return;
+    if (err == -ECANCELED && drop_ref(c)) return;
     bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err);
     struct conn_writer *w = sole_writer(c);
     if (w) w->unread = err == -EFAULT;

@@ -274,6 +274,92 @@ static void a_sibling_of_a_file_reply_fails(void **state)
     fail_beside_file_of(MAPPED);
 }
 
+/* ---- a file reply that is given up behind another response ---- */
+
+static unsigned given_up;
+static char letters[MAPPED];
+
+static void leaves_with_it(torc_req *rq, void *arg)
+{
+    if (*(bool *)arg) torc_cancel_when_gone(rq);
+    int err = replies_with_it(rq, arg);
+    assert_true(err == 0 || err == -ECONNRESET || err == -EIO);
+    given_up += err < 0;
+}
+
+/* The response before it is whole, whatever there is of the file's. */
+static void ask_quick_and_leave(unsigned turns, bool at_once)
+{
+    static const char first[] = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n",
+                      next[] = "GET /leaves HTTP/1.1\r\nHost: a\r\n\r\n";
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_push(m, first, sizeof first - 1);
+    mem_push(m, next, sizeof next - 1);
+    if (!at_once) mem_set_window(m, 0);
+    mem_run(&rig.io, turns);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_set_window(m, SIZE_MAX);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    const char *out = mem_out(m, &n), *body = n ? memmem(out, n, "\r\n\r\nquick", 9) : NULL;
+    assert_non_null(body);
+    if (body + 9 < out + n) assert_memory_equal(body + 9, "HTTP/1.1 200 ", 13);
+    assert_true(mem_ended(m));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+}
+
+/* Its client leaves, after each number of turns, or the file is shorter than it was. */
+static void give_up_file(size_t size, size_t pace, bool by_reference, bool truncated)
+{
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    struct static_files *files = static_open(&limits, 1);
+    bool leaves = !truncated;
+    char path[64];
+    memset(letters, 'a', sizeof letters);
+    given_up = 0;
+    sent = "letters";
+    snprintf(path, sizeof path, "%s/letters", dir);
+    lab_core_open(&rig);
+    rig.limits.sendfile_from = by_reference;
+    rig.http.files = static_core_of(files, 0);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), opens_first, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/quick"), quick, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/leaves"), leaves_with_it, &leaves, NULL),
+                     0);
+    router_freeze(router);
+    rig.http.router = router;
+    for (unsigned i = 0; i < 4 * FAILS_LATEST; i++) {
+        mem_configure(&rig.io, &(struct mem_config){.late = i & 1, .patience = NS_PER_MS});
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        assert_int_equal(fwrite(letters, 1, size, f), size);
+        assert_int_equal(fclose(f), 0);
+        ask("/"); /* then it is open */
+        if (truncated) assert_int_equal(truncate(path, (off_t)size / 2), 0);
+        mem_configure(&rig.io,
+                      &(struct mem_config){.late = i & 1, .pace = pace, .patience = NS_PER_MS});
+        ask_quick_and_leave(i / 4, i & 2);
+        unlink(path);
+    }
+    assert_true(given_up > 0);
+    lab_core_close(&rig);
+    router_free(router);
+    static_close(files);
+}
+
+static void what_is_before_a_file_reply_arrives(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        give_up_file(KEPT, i & 1 ? KEPT / 6 : 0, i & 2, false);
+        give_up_file(MAPPED, i & 1 ? MAPPED / 6 : 0, i & 2, false);
+        give_up_file(MAPPED, i & 1 ? MAPPED / 6 : 0, i & 2, true);
+    }
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -296,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_file_reply_is_reset),
         cmocka_unit_test(a_part_of_a_file_is_reset),
         cmocka_unit_test(a_sibling_of_a_file_reply_fails),
+        cmocka_unit_test(what_is_before_a_file_reply_arrives),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
