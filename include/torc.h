@@ -740,8 +740,9 @@ TORC_API bool torc_trailers_wanted(const torc_req *rq);
  * the response will name: `link` is the value of a field Link (RFC 8288), such as
  * "</style.css>; rel=preload; as=style". It is not part of the response: set it there, too. A
  * client of HTTP/1.0 gets nothing, and this returns 0. WAITS while --write-buffer bytes or more are
- * unsent. 0; -EINVAL for a malformed value; -EALREADY if a response was started; -ENOMEM; or the
- * scope's error. */
+ * unsent, once it is queued: other fibers of the request may hint, and respond, meanwhile. 0;
+ * -EINVAL for a malformed value; -EALREADY if a response was started; -ENOMEM; or the scope's
+ * error. */
 TORC_API int torc_hint(torc_req *rq, torc_slice link);
 
 /* Closes the connection after the response: call it before the response is started, so that the
@@ -833,9 +834,9 @@ TORC_API int torc_await(torc_req *rq, unsigned what);
 
 /* Has the request cancelled (-ECONNRESET) once torc_client_gone comes true before its response is
  * complete: for work that nobody else needs, such as a stream of events, a long query, or a wait in
- * torc_work. A client that shuts down its sending side and waits for the response gets none then.
- * 0, -ENOMEM, or the error of a cancelled scope, which is that of the request if the client has
- * gone already. */
+ * torc_work. A client that shuts down its sending side and waits for the response gets none then,
+ * nor one to a request behind it; those to the requests before it still arrive. 0, -ENOMEM, or the
+ * error of a cancelled scope, which is that of the request if the client has gone already. */
 TORC_API int torc_cancel_when_gone(torc_req *rq);
 
 /* ---- waiting --------------------------------------------------------------------------------- */

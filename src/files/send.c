@@ -6,6 +6,7 @@
 #include "files/select.h"
 #include "http/response.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -44,11 +45,13 @@ static int start_with(torc_req *rq, int status, const char *type, slice content_
 }
 
 /* Uses `lines` as the response's fields, if there are no others, without a copy: response_start
- * copies them to the output. */
+ * copies them to the output. Another fiber may have begun a response while this one waited, whose
+ * fields are left alone. */
 static int start(torc_req *rq, int status, slice lines, const char *type, slice content_range,
                  uint64_t length)
 {
     struct response *r = &rq->response;
+    if (r->status) return -EALREADY;
     if (r->fields_len) {
         r->fields_cap = 0; /* a copy: the handler's own are of another response, if there is one */
         int err = merge(rq, lines);

@@ -93,6 +93,10 @@ int static_reply(torc_req *rq, const char *dir, slice path)
     if (!path.ptr) return response_error(rq, rq->failed == 503 ? 503 : 400);
     int status = static_find(rq, dir, path, &file);
     if (status < 0) return status;
+    if (rq->response.status) { /* another fiber has begun one meanwhile */
+        if (status == 0) static_file_release(file);
+        return -EALREADY;
+    }
     if (status == 301) return is_end_of_target(rq, path) ? redirect(rq) : response_error(rq, 404);
     if (status > 0) return response_error(rq, status);
     int err = static_send(rq, file);

@@ -11,15 +11,6 @@
 
 static_assert(sizeof(struct conn) <= 320, "an idle connection is five cache lines");
 
-/* A fiber that waits for output to be sent; on its stack. */
-struct conn_writer {
-    struct wait wait;
-    struct conn *conn;
-    size_t below; /* it resumes when fewer bytes are unsent */
-    size_t *by_ref;
-    bool unread; /* the kernel could not read what it was to send */
-};
-
 /* ---- input ---- */
 
 /* Keeps c->unread, and `more` after it, beyond the lease; false without memory. */
@@ -171,77 +162,6 @@ static void on_recv(struct io *io, struct io_op *op, int res, bool more)
 
 /* ---- output ---- */
 
-/* What it has by reference it may free now: if any of that is unsent, it never will be sent. */
-static void wake_writer(struct conn *c, int result)
-{
-    struct conn_writer *w = c->writer;
-    if (w->by_ref && *w->by_ref && c->unsent.bytes) conn_abort(c, -EIO);
-    c->writer = NULL;
-    c->awaits_sent = false;
-    wait_wake(&w->wait, result);
-}
-
-static void writer_cancel(struct wait *wait)
-{
-    struct conn_writer *w = container_of(wait, struct conn_writer, wait);
-    struct conn *c = w->conn;
-    if (w->by_ref && send_queue_take_back(&c->unsent, *w->by_ref)) *w->by_ref = 0;
-    if (w->by_ref && *w->by_ref && c->sock.sending)
-        io_cancel(c->ctx->io, &c->sock.sending->op); /* on_sent wakes it */
-    else
-        wake_writer(c, wait->scope->cancelled);
-}
-
-int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by_ref)
-{
-    struct conn_writer w = {
-        .wait.what = "client to read", .conn = c, .below = below, .by_ref = by_ref};
-    int refused = scope_refuses(scope);
-    if (refused) return refused;
-    if (c->writer) return -EBUSY;
-    c->writer = &w;
-    c->awaits_sent = true;
-    int err = wait_park(scope, &w.wait, writer_cancel);
-    return w.unread && by_ref ? -EFAULT : err;
-}
-
-/* Its writer is told how many bytes cannot be sent as pages of their file. */
-static bool give_back(struct conn *c)
-{
-    if (c->state != CONN_OPEN || !c->writer || c->writer->wait.scope->cancelled) return false;
-    wake_writer(c, (int)send_queue_drop_file(&c->unsent));
-    return true;
-}
-
-/* Not inlined; otherwise every send would pay for registers saved for it. */
-__attribute__((noinline)) static void on_send_failed(struct conn *c, int err)
-{
-    size_t sent = send_queue_progress(&c->unsent);
-    c->write_deadline = WHEEL_NEVER;
-    counter_add(&c->ctx->stats.bytes_out, sent);
-    c->unacked += (int64_t)sent;
-    send_queue_sent(&c->unsent, sent);
-    if (err == -EOPNOTSUPP && give_back(c)) return;
-    bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err);
-    if (c->writer) c->writer->unread = err == -EFAULT;
-    conn_abort(c, ours ? -EIO : -ECONNRESET);
-    if (c->writer) wake_writer(c, c->writer->wait.scope->cancelled);
-    conn_schedule(c);
-}
-
-__attribute__((noinline, cold)) static void on_progress(struct conn *c)
-{
-    struct conn_writer *w = c->writer;
-    if (c->timed) conn_count_wait(c);
-    if (!c->awaits_sent) return;
-    if (w && (c->unsent.bytes < w->below || w->wait.scope->cancelled)) {
-        wake_writer(c, w->wait.scope->cancelled);
-    } else if (!w && !c->unsent.bytes) {
-        c->awaits_sent = false;
-        conn_resume(c);
-    }
-}
-
 /* In the record of its last request, unless that waited, or is overwritten. */
 static inline void record_sent(struct conn *c)
 {
@@ -257,7 +177,7 @@ __attribute__((always_inline)) static inline void take_sent(struct io_op *op, in
     struct io_send *s = container_of(op, struct io_send, op);
     struct conn *c = container_of(s->sock, struct conn, sock);
     if (UNLIKELY(res < 0)) {
-        on_send_failed(c, res);
+        conn_send_failed(c, res);
         return;
     }
     PROBE(sent, c, res);
@@ -265,7 +185,7 @@ __attribute__((always_inline)) static inline void take_sent(struct io_op *op, in
     c->unacked += res;
     bool all = send_queue_sent(&c->unsent, (size_t)res);
     if (recorded && LIKELY(all)) record_sent(c);
-    if (UNLIKELY(c->awaits_sent || c->timed)) on_progress(c);
+    if (UNLIKELY(c->awaits_sent || c->timed)) conn_send_went_on(c);
     c->write_deadline = WHEEL_NEVER;
     if (c->unsent.bytes || c->close_after_response || c->unread.len || c->state != CONN_OPEN)
         conn_schedule(c);

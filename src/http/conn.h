@@ -55,11 +55,11 @@ struct conn {
     bool corked;                /* hold back output until more is added */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
-    bool awaits_sent : 1;       /* `writer` waits, or else the protocol until all is sent */
+    bool awaits_sent : 1;       /* a `writer` waits, or else the protocol until all is sent */
     bool timed : 1;             /* a send has waited for the client: count for how long they do */
     bool too_slow : 1;          /* it was aborted for --min-read-rate */
     bool direct : 1;            /* receive into memory of the protocol, in place of the stream */
-    struct conn_writer *writer; /* a fiber that waits for output to be sent, or NULL */
+    struct conn_writer *writer; /* fibers that wait for output to be sent (conn_wait.c) */
     union {
         int64_t unacked;   /* unacknowledged when last asked, plus bytes sent since */
         int64_t discarded; /* in LINGER: bytes */
@@ -128,13 +128,28 @@ static inline void conn_await_sent(struct conn *c)
     c->awaits_sent = true;
 }
 
+/* ---- fibers that wait until output is sent (conn_wait.c) ---- */
+
+/* Whether a fiber is in conn_wait_sent: no other may write. */
+bool conn_is_written(const struct conn *c);
+
 /* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: NULL, or the number
  * of the last bytes, some of which are by reference; then it does not return while a send may still
- * read them. If the scope ends it before any of those was in a send they are dropped, and *by_ref
- * is 0. 0; the number of the last bytes that cannot be sent as pages of their file, and are
- * dropped; -EFAULT if the kernel could not read some; -EBUSY if another fiber waits already; or the
- * scope's error. */
+ * read them. If the scope ends it, those of them that have not left are dropped, and *by_ref is the
+ * number of the others. 0; the number of the last bytes that cannot be sent as pages of their file,
+ * and are dropped; -EFAULT if the kernel could not read some; -EBUSY if another fiber waits
+ * already; or the scope's error. */
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by_ref);
+
+/* Likewise, for a fiber that any number of others may join, and that keeps none from adding to the
+ * output meanwhile. 0, or the scope's error. */
+int conn_wait_room(struct conn *c, struct scope *scope, size_t below);
+
+/* For conn.c: a send has failed, or has sent something for which somebody waits. */
+void conn_send_failed(struct conn *c, int err);
+void conn_send_went_on(struct conn *c);
+
+/* ---- for others of http/ ---- */
 
 /* Of a connection that is refused, before it is freed. */
 void http_forget_refused(struct conn *c);

@@ -62,7 +62,8 @@ struct exchange_ops {
     int (*end)(struct torc_req *rq);
     /* See torc_client_gone. */
     bool (*client_ended)(const struct torc_req *rq);
-    /* Gives the request up, with that error: nothing more is sent. */
+    /* Gives the request up, with that error: nothing more of its response is sent, and its
+     * connection ends with it. The responses before it are sent. */
     void (*cancel)(struct torc_req *rq, int err);
     /* See torc_peer. */
     slice (*peer)(const struct torc_req *rq);

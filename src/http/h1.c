@@ -32,11 +32,6 @@ static bool client_ended(const struct torc_req *rq)
     return conn_client_ended(h1_exchange_of((struct torc_req *)(uintptr_t)rq)->conn);
 }
 
-static void cancel(struct torc_req *rq, int err)
-{
-    conn_abort(h1_exchange_of(rq)->conn, err);
-}
-
 const struct exchange_ops h1_exchange_ops = {
     .read = h1_read,
     .respond = h1_respond,
@@ -48,7 +43,7 @@ const struct exchange_ops h1_exchange_ops = {
     .interim = h1_interim,
     .end = h1_end,
     .client_ended = client_ended,
-    .cancel = cancel,
+    .cancel = h1_give_up,
     .peer = h1_peer,
     .is_secure = h1_is_secure,
     .handler_returned = handler_returned,
@@ -119,6 +114,7 @@ static void end_in_parts(struct h1_exchange *x)
     struct conn *c = x->conn;
     const struct response *r = &x->rq.response;
     if (c->state != CONN_OPEN) return; /* h1_finish ends it */
+    if (h1_end_given_up(x)) return;
     if (c->unsent.bytes && r->written >= LARGE_RESPONSE && request_gets_body(&x->rq)) {
         x->state = H1_SENDING;
         conn_set_direct(c, false);
@@ -153,7 +149,7 @@ void h1_request_done(struct h1_exchange *x)
     if (!x->rq.response.status) {
         /* Not even an error response was possible; the next response must not be taken for this
          * one. */
-        conn_abort(c, -ENOMEM);
+        if (!h1_end_given_up(x)) conn_abort(c, -ENOMEM);
         return;
     }
     if (UNLIKELY(x->parser.state != PARSE_DONE) && discards_rest(x)) return;

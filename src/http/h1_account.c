@@ -5,13 +5,14 @@
 #include <errno.h>
 
 /* Bytes of the response body that were sent, or are queued on a connection that goes on. Unsent
- * ones are the last of the queue; the chunk sizes between them count as body. */
+ * ones are the last of the queue, or were; the chunk sizes between them count as body. */
 static uint64_t body_sent(const struct h1_exchange *x)
 {
     const struct torc_req *rq = &x->rq;
     if (!rq->response.status || !request_gets_body(rq)) return 0;
     uint64_t written = rq->response.written;
     uint64_t unsent = x->conn->state == CONN_OPEN ? 0 : x->conn->unsent.bytes;
+    if (rq->response.given_up) unsent += x->taken_back;
     return written > unsent ? written - unsent : 0;
 }
 
@@ -22,11 +23,10 @@ void h1_account_report(const struct h1_exchange *x, enum http_end end)
     ctx->on_request_done(ctx, &x->rq, client, body_sent(x), end);
 }
 
-/* Whether all of the response was sent. */
-static bool response_sent(const struct h1_exchange *x)
+bool h1_response_sent(const struct h1_exchange *x)
 {
     const struct response *r = &x->rq.response;
-    if (!r->status || r->incomplete || x->conn->unsent.bytes) return false;
+    if (!r->status || r->incomplete || r->given_up || x->conn->unsent.bytes) return false;
     if (x->state != H1_HANDLER || !r->streamed) return true;
     return r->length < 0 ? r->whole : r->written >= (uint64_t)r->length;
 }
@@ -43,7 +43,7 @@ void h1_account_abort(struct h1_exchange *x)
 {
     struct send_queue *unsent = &x->conn->unsent;
     const struct response *r = &x->rq.response;
-    bool sent = response_sent(x);
+    bool sent = h1_response_sent(x);
     /* It is counted here, and not once more by the connection. */
     if (!sent && r->status && !r->in_parts && unsent->bytes) send_queue_unend_response(unsent);
     enum http_end end = sent ? END_DONE : reason_of_abort(x);

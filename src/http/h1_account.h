@@ -7,6 +7,9 @@
 /* Calls on_request_done. */
 void h1_account_report(const struct h1_exchange *x, enum http_end end);
 
+/* Whether all of its response was sent. */
+bool h1_response_sent(const struct h1_exchange *x);
+
 /* Of a request whose connection goes on. */
 static inline void h1_account(const struct h1_exchange *x, enum http_end end)
 {

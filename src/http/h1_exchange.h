@@ -30,8 +30,9 @@ struct h1_exchange {
     bool returned;            /* the handler has returned */
     bool counted;             /* counted as in progress */
     bool begun;               /* the head was incomplete, and its clock runs */
-    uint32_t response_head;   /* of a response in parts: the bytes of its head */
     uint32_t head_kept;       /* where it has begun: bytes that count for the incomplete head */
+    uint64_t framing;         /* of a response in parts: bytes of its head and around its chunks */
+    uint64_t taken_back;      /* of a response that was given up: bytes that were unsent */
     uint64_t wait_began;      /* io time of `reader` */
     uint64_t late_before;     /* io->late then */
     uint64_t body_waited;     /* ns that readers have waited for the client before */
@@ -137,6 +138,13 @@ void h1_reject_head(struct h1_exchange *x, int status);
 
 /* Ends a request with its connection. */
 void h1_abort(struct h1_exchange *x);
+
+/* struct exchange_ops.cancel. */
+void h1_give_up(struct torc_req *rq, int err);
+
+/* Ends a request that was given up, and whose handler has returned, and begins to close. Whether it
+ * was. */
+bool h1_end_given_up(struct h1_exchange *x);
 
 /* struct protocol.timeout. */
 void h1_timeout(struct conn *c);

@@ -25,7 +25,8 @@ int h1_write_owned(struct torc_req *rq, slice body, struct body_owner owner)
     return 0;
 }
 
-/* RFC 9110, 15.2: not to HTTP/1.0, nor where the head does not tell the version. */
+/* RFC 9110, 15.2: not to HTTP/1.0, nor where the head does not tell the version. Its wait keeps
+ * neither another one nor the response back. */
 int h1_interim(struct torc_req *rq, int status, slice lines)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
@@ -44,5 +45,5 @@ int h1_interim(struct torc_req *rq, int status, slice lines)
     }
     conn_schedule(c);
     size_t limit = http_write_limit(c->ctx);
-    return q->bytes < limit ? 0 : conn_wait_sent(c, request_scope(rq), limit, NULL);
+    return q->bytes < limit ? 0 : conn_wait_room(c, request_scope(rq), limit);
 }

@@ -157,7 +157,7 @@ int h1_respond(struct torc_req *rq, slice body)
     if (LIKELY(!rq->response.in_parts))
         send_queue_end_response(&c->unsent);
     else
-        h1_exchange_of(rq)->response_head = (uint32_t)(p - start);
+        h1_exchange_of(rq)->framing = (uint64_t)(p - start);
     conn_schedule(c);
     return 0;
 }
@@ -178,7 +178,7 @@ static int flush_and_wait(struct torc_req *rq)
 static int refuses_write(const struct torc_req *rq, const struct conn *c)
 {
     if (rq->cancelled) return rq->cancelled;
-    return c->writer ? -EBUSY : 0;
+    return conn_is_written(c) ? -EBUSY : 0;
 }
 
 static int append_piece(struct torc_req *rq, const char *data, size_t size)
@@ -196,6 +196,7 @@ static int append_piece(struct torc_req *rq, const char *data, size_t size)
         return -ENOMEM;
     }
     rq->response.written += size;
+    if (chunked) h1_exchange_of(rq)->framing += (unsigned)n + 2;
     return 0;
 }
 
@@ -244,10 +245,13 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
     send_queue_pin(&c->unsent);
     int n = pages_read(rq, ahead, fd, room + line, (uint32_t)part, offset, rest);
     int refused = n > 0 && has_more(&rq->response, (uint64_t)n, rest) ? scope_refuses(scope) : 0;
-    if (refused) n = refused; /* what follows would not be sent */
+    if (refused) n = refused;             /* what follows would not be sent */
+    if (rq->cancelled) n = rq->cancelled; /* nor was what is before */
     if (n > 0) {
-        send_queue_commit(&c->unsent, line ? frame_chunk(room, (size_t)n) : (size_t)n);
+        size_t framed = line ? frame_chunk(room, (size_t)n) : (size_t)n;
+        send_queue_commit(&c->unsent, framed);
         rq->response.written += (uint64_t)n;
+        h1_exchange_of(rq)->framing += framed - (size_t)n;
     }
     send_queue_unpin(&c->unsent);
     return n;
@@ -258,7 +262,7 @@ void h1_take_back(struct torc_req *rq, int err)
     struct h1_exchange *x = h1_exchange_of(rq);
     if (rq->cancelled || !request_scope(rq)->cancelled) return;
     if (!request_gets_body(rq) || is_chunked(rq)) return;
-    uint64_t all = x->response_head + rq->response.written;
+    uint64_t all = x->framing + rq->response.written;
     if (send_queue_take_back(&x->conn->unsent, all)) response_undo(rq, err);
 }
 
@@ -269,7 +273,7 @@ static int fail_file(struct torc_req *rq, int err)
     conn_schedule(c);
     if (err < 0 && request_scope(rq)->cancelled) return err;
     pages_tell(c->ctx, err);
-    conn_abort(c, -EIO);
+    h1_give_up(rq, -EIO);
     return err == 0 ? -EIO : err;
 }
 
@@ -346,9 +350,10 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     err = append_ref(rq, bytes, place);
     if (err < 0) return err;
     conn_schedule(c);
-    size_t unsent = rq->response.written - before;
-    err = conn_wait_sent(c, request_scope(rq), 1, &unsent);
-    if (unsent == 0) rq->response.written = before;
+    size_t all = rq->response.written - before, kept = all;
+    err = conn_wait_sent(c, request_scope(rq), 1, &kept);
+    rq->response.written -= all - kept;
+    if (kept > 0 && kept < all && !rq->cancelled) conn_abort(c, -EIO);
     if (err > 0) rq->response.written -= (unsigned)err;
     return err;
 }

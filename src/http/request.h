@@ -33,6 +33,7 @@ struct response {
     bool reads_done;  /* who began it reads nothing more of the request's body */
     bool trailers;    /* the fields are those that follow the body */
     bool unquoted;    /* torc_json_quote lacked memory */
+    bool given_up;    /* while a part of it was unsent: that never leaves */
     uint64_t written; /* body bytes that the exchange took so far */
 };
 

@@ -308,6 +308,14 @@ bool send_queue_take_back(struct send_queue *q, size_t n)
     return true;
 }
 
+size_t send_queue_take_back_most(struct send_queue *q, size_t n)
+{
+    size_t most = q->bytes - in_flight(q);
+    if (n > most) n = most;
+    send_queue_take_back(q, n);
+    return n;
+}
+
 void send_queue_sent_part(struct send_queue *q, size_t n)
 {
     for (struct send_chunk *c = q->head; n > 0; c = c->next) {

@@ -56,6 +56,9 @@ static inline void send_queue_commit(struct send_queue *q, size_t n)
 /* Takes back the last `n` bytes, unless some may have left. The queue owns none of them. */
 bool send_queue_take_back(struct send_queue *q, size_t n);
 
+/* Takes back as many of the last `n` bytes as no send in flight has; how many. */
+size_t send_queue_take_back_most(struct send_queue *q, size_t n);
+
 /* Copies `n` bytes, a piece of a response. 0, or -ENOMEM with the queue unchanged. */
 int send_queue_append(struct send_queue *q, struct http_context *ctx, const void *data, size_t n);
 

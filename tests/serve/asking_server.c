@@ -72,6 +72,12 @@ static void awaits(torc_req *rq, void *arg)
     torc_reply(rq, 200, "text/plain", TORC_S("awaited"));
 }
 
+static void says(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_reply(rq, 200, "text/plain", TORC_S("said"));
+}
+
 /* Has its client's end cancel it: at once, with a response begun, only once the client has gone, or
  * when its response is complete. */
 static void leaves(torc_req *rq, void *arg)
@@ -192,6 +198,7 @@ int main(int argc, char **argv)
                   {"/writes", writes},
                   {"/streams", streams},
                   {"/awaits", awaits},
+                  {"/says", says},
                   {"/leaves", leaves},
                   {"/leaves-stream", leaves_stream},
                   {"/leaves-late", leaves_late},

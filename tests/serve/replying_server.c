@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE = 3 << 20 };
+enum { LARGE = 3 << 20, HINTS = 40 };
 
 static atomic_uint given, released;
 
@@ -53,6 +53,28 @@ static void hint(torc_req *rq, void *arg)
     torc_hint(rq, TORC_S("</a.css>; rel=preload"));
     torc_sleep(rq, 20);
     torc_replyf(rq, 200, "page");
+}
+
+static int gives_a_hint(torc_req *rq, void *failed)
+{
+    static char link[20000];
+    memset(link, 'x', sizeof link);
+    if (torc_hint(rq, (torc_slice){link, sizeof link}) < 0) ++*(int *)failed;
+    return 0;
+}
+
+/* More than the client's kernel and ours hold: most of the hints wait, and the response begins. */
+static void hints(torc_req *rq, void *arg)
+{
+    int failed = 0;
+    char text[16];
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    for (int i = 0; i < HINTS; i++) torc_spawn(g, gives_a_hint, &failed);
+    torc_start(rq, 200, "text/plain", -1);
+    torc_write(rq, "page", 4);
+    torc_group_join(g);
+    torc_write(rq, text, (size_t)snprintf(text, sizeof text, " %d", failed));
 }
 
 static void trailer(torc_req *rq, void *arg)
@@ -143,6 +165,7 @@ int main(int argc, char **argv)
         {"GET", "/own", own},
         {"GET", "/counts", counts},
         {"GET", "/hint", hint},
+        {"GET", "/hints", hints},
         {"GET", "/trailer", trailer},
         {"GET", "/closes", closes},
         {"POST", "/form", form},

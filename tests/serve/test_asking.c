@@ -225,6 +225,39 @@ static void test_requests_that_leave_with_their_clients(void **state)
     }
 }
 
+/* What was asked for before in the same piece is answered. */
+static void test_requests_that_leave_take_no_other_with_them(void **state)
+{
+    static const char *const paths[] = {"/leaves", "/leaves-stream"};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof paths / sizeof *paths; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start(&s);
+        client_open(&c, &s);
+        client_sendf(&c,
+                     "GET /says HTTP/1.1\r\nHost: a\r\n\r\n"
+                     "GET %s HTTP/1.1\r\nHost: a\r\n\r\n%s",
+                     paths[i / 2], i & 1 ? "GET /says HTTP/1.1\r\nHost: a\r\n\r\n" : "");
+        client_shut(&c);
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 200);
+        assert_string_equal(r.body, "said");
+        await_handler(&s, "woke with", -ECONNRESET);
+        if (i < 2)
+            client_expect_end(&c);
+        else /* its head may have left */
+            client_await_close(&c);
+        stats_await(&s, "total.connections_closed", 1);
+        assert_true(stats_number(&s, "total.requests_aborted_client") == 1);
+        assert_true(stats_number(&s, "total.responses_lost") == 0);
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+    }
+}
+
 static void test_a_complete_response_does_not_leave(void **state)
 {
     struct server s;
@@ -512,6 +545,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_await_client),
         cmocka_unit_test(test_await_drain),
         cmocka_unit_test(test_requests_that_leave_with_their_clients),
+        cmocka_unit_test(test_requests_that_leave_take_no_other_with_them),
         cmocka_unit_test(test_a_complete_response_does_not_leave),
         cmocka_unit_test(test_handlers_that_hold_their_core_are_named),
         cmocka_unit_test(test_who_does_not_read_holds_no_core),

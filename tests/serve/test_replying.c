@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGE = 3 << 20 };
+enum { LARGE = 3 << 20, HINTS = 40 };
 
 static bool has(const char *text, const char *part)
 {
@@ -86,6 +86,27 @@ static void test_hints_and_trailers(void **state)
     client_get(&c, "/closes", 200, &r);
     assert_true(r.closes);
     client_expect_end(&c);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
+static void test_hints_of_several_fibers(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    (void)state;
+    server_start(&s, NULL);
+    client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+    client_ask(&c, "GET", "/hints", "");
+    for (int i = 0; i < HINTS; i++) {
+        client_reply(&c, "GET", &r);
+        assert_int_equal(r.status, 103);
+    }
+    client_reply(&c, "GET", &r);
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "page 0");
     client_close(&c);
     reply_free(&r);
     server_stop(&s);
@@ -270,6 +291,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bodies_are_released_once),
         cmocka_unit_test(test_hints_and_trailers),
+        cmocka_unit_test(test_hints_of_several_fibers),
         cmocka_unit_test(test_server_has_a_name),
         cmocka_unit_test(test_types_are_bounded),
         cmocka_unit_test(test_the_end_of_a_connection_is_told),

@@ -50,6 +50,24 @@ static void waits(torc_req *rq, void *arg)
     torc_sleep(rq, 60000);
 }
 
+/* Begins a response, unless `arg` is AT_ONCE, and has the client's end cancel the rest. */
+enum { AT_ONCE, BEGUN, IN_CHUNKS, ALL_WRITTEN, WAITS_FOR_ROOM };
+
+static void leaves(torc_req *rq, void *arg)
+{
+    int err = 0, how = (int)(uintptr_t)arg;
+    if (how != AT_ONCE)
+        torc_start(rq, 200, NULL, how == IN_CHUNKS ? -1 : how == ALL_WRITTEN ? 9 : LARGE);
+    for (int i = 0; how != AT_ONCE && i < 3; i++) torc_write(rq, "abc", 3);
+    torc_cancel_when_gone(rq);
+    while (how == WAITS_FOR_ROOM && err == 0) err = torc_write(rq, large, PIECE);
+    if (err == 0) err = torc_sleep(rq, 60000);
+    assert_true(err == -ECONNRESET || err == -ESHUTDOWN);
+    assert_true(torc_client_gone(rq));
+    assert_int_equal(torc_write(rq, "abc", 3), err);
+    assert_true(torc_replyf(rq, 200, "more") < 0);
+}
+
 static void streams(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -169,6 +187,11 @@ static void begin_behind(struct middleware *middleware)
     add_route("/early", replies_and_waits, 0);
     add_route("/ended", streams_and_waits, 0);
     add_route("/wait", waits, 0);
+    add_route("/leaves", leaves, AT_ONCE);
+    add_route("/leaves-begun", leaves, BEGUN);
+    add_route("/leaves-chunks", leaves, IN_CHUNKS);
+    add_route("/leaves-all", leaves, ALL_WRITTEN);
+    add_route("/leaves-room", leaves, WAITS_FOR_ROOM);
     add_route("/x/:id", replies, 5);
     add_route("/stream", streams, 0);
     add_route("/chunks", streams_chunks, 0);
@@ -401,6 +424,81 @@ static void reset_while_a_large_response_leaves(void **state)
     }
 }
 
+/* What a handler gives up is its own response: those before it are complete, and arrive. */
+static void a_request_that_leaves_takes_no_other_with_it(void **state)
+{
+    static const struct {
+        const char *path;
+        int status;
+    } cases[] = {{"/leaves", 0},
+                 {"/leaves-begun", 200},
+                 {"/leaves-chunks", 200},
+                 {"/leaves-all", 200},
+                 {"/leaves-room", 200}};
+    (void)state;
+    for (unsigned i = 0; i < 4 * ARRAY_LEN(cases); i++) {
+        const char *before = i & 1 ? GET("/small") GET("/large") : GET("/small");
+        size_t n, alone;
+        char text[100];
+        begin();
+        push(before);
+        run();
+        alone = received();
+        mem_push_end(rig.m);
+        run();
+        end(1 + (i & 1), 0, END_CLIENT, 0);
+
+        begin();
+        mem_set_window(rig.m, 0);
+        push(before);
+        if (!(i & 2)) run(); /* then what is before is in a send by itself */
+        snprintf(text, sizeof text, GET("%s") GET("/small"), cases[i / 4].path);
+        push(text);
+        run();
+        mem_push_end(rig.m);
+        run();
+        mem_set_window(rig.m, PIECE);
+        run();
+        const char *out = mem_out(rig.m, &n);
+        assert_true(n >= alone);
+        if (!(i & 2)) {
+            assert_int_equal(n, alone);
+            assert_memory_equal(out + n - 5, large, 5);
+        }
+        assert_true(mem_ended(rig.m) && mem_closed(rig.m));
+        expect_last(cases[i / 4].status, rig.bytes, END_CLIENT);
+        if (!(i & 2)) assert_int_equal(rig.bytes, 0);
+        end(1 + (i & 1), 1, END_CLIENT, 0);
+    }
+}
+
+/* What has left before counts, and what is complete is done. */
+static void a_request_that_leaves_is_accounted_for(void **state)
+{
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        begin();
+        push(all ? GET("/leaves-all") : GET("/leaves-begun"));
+        run();
+        mem_push_end(rig.m);
+        run();
+        assert_true(mem_closed(rig.m));
+        assert_int_equal(body_received(), 9);
+        expect_last(200, 9, all ? END_DONE : END_CLIENT);
+        end(all, !all, END_CLIENT, 0);
+    }
+    begin(); /* the client resets while what is before is unsent */
+    mem_set_window(rig.m, 0);
+    push(GET("/small") GET("/leaves"));
+    run();
+    mem_push_end(rig.m);
+    run();
+    assert_int_equal(rig.ended, 2);
+    mem_reset(rig.m);
+    run();
+    end(1, 1, END_CLIENT, 1);
+}
+
 static void reset_while_the_handler_waits(void **state)
 {
     (void)state;
@@ -622,6 +720,8 @@ int main(void)
         cmocka_unit_test(pipelined_requests_are_done_in_order),
         cmocka_unit_test(input_after_a_large_response_is_discarded),
         cmocka_unit_test(reset_while_a_large_response_leaves),
+        cmocka_unit_test(a_request_that_leaves_takes_no_other_with_it),
+        cmocka_unit_test(a_request_that_leaves_is_accounted_for),
         cmocka_unit_test(reset_while_the_handler_waits),
         cmocka_unit_test(reset_after_an_early_response),
         cmocka_unit_test(small_responses_that_are_lost_are_counted),

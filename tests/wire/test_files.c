@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -274,6 +275,175 @@ static void a_sibling_of_a_file_reply_fails(void **state)
     fail_beside_file_of(MAPPED);
 }
 
+/* ---- a file reply that is given up behind another response ---- */
+
+static unsigned given_up;
+static char letters[MAPPED];
+
+static void leaves_with_it(torc_req *rq, void *arg)
+{
+    if (*(bool *)arg) torc_cancel_when_gone(rq);
+    int err = replies_with_it(rq, arg);
+    assert_true(err == 0 || err == -ECONNRESET || err == -EIO);
+    given_up += err < 0;
+}
+
+/* The response before it is whole, whatever there is of the file's. */
+static void ask_quick_and_leave(unsigned turns, bool at_once)
+{
+    static const char first[] = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n",
+                      next[] = "GET /leaves HTTP/1.1\r\nHost: a\r\n\r\n";
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_push(m, first, sizeof first - 1);
+    mem_push(m, next, sizeof next - 1);
+    if (!at_once) mem_set_window(m, 0);
+    mem_run(&rig.io, turns);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_set_window(m, SIZE_MAX);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    const char *out = mem_out(m, &n), *body = n ? memmem(out, n, "\r\n\r\nquick", 9) : NULL;
+    assert_non_null(body);
+    if (body + 9 < out + n) assert_memory_equal(body + 9, "HTTP/1.1 200 ", 13);
+    assert_true(mem_ended(m));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+}
+
+/* Its client leaves, after each number of turns, or the file is shorter than it was. */
+static void give_up_file(size_t size, size_t pace, bool by_reference, bool truncated)
+{
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    struct static_files *files = static_open(&limits, 1);
+    bool leaves = !truncated;
+    char path[64];
+    memset(letters, 'a', sizeof letters);
+    given_up = 0;
+    sent = "letters";
+    snprintf(path, sizeof path, "%s/letters", dir);
+    lab_core_open(&rig);
+    rig.limits.sendfile_from = by_reference;
+    rig.http.files = static_core_of(files, 0);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), opens_first, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/quick"), quick, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/leaves"), leaves_with_it, &leaves, NULL),
+                     0);
+    router_freeze(router);
+    rig.http.router = router;
+    for (unsigned i = 0; i < 4 * FAILS_LATEST; i++) {
+        mem_configure(&rig.io, &(struct mem_config){.late = i & 1, .patience = NS_PER_MS});
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        assert_int_equal(fwrite(letters, 1, size, f), size);
+        assert_int_equal(fclose(f), 0);
+        ask("/"); /* then it is open */
+        if (truncated) assert_int_equal(truncate(path, (off_t)size / 2), 0);
+        mem_configure(&rig.io,
+                      &(struct mem_config){.late = i & 1, .pace = pace, .patience = NS_PER_MS});
+        ask_quick_and_leave(i / 4, i & 2);
+        unlink(path);
+    }
+    assert_true(given_up > 0);
+    lab_core_close(&rig);
+    router_free(router);
+    static_close(files);
+}
+
+static void what_is_before_a_file_reply_arrives(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        give_up_file(KEPT, i & 1 ? KEPT / 6 : 0, i & 2, false);
+        give_up_file(MAPPED, i & 1 ? MAPPED / 6 : 0, i & 2, false);
+        give_up_file(MAPPED, i & 1 ? MAPPED / 6 : 0, i & 2, true);
+    }
+}
+
+/* ---- a file reply that another fiber is ahead of ---- */
+
+struct race {
+    const char *path;
+    unsigned turns; /* after which the handler starts a response */
+    bool field;     /* it has set one before */
+    int result;     /* of the file reply */
+};
+
+static int races(torc_req *rq, void *arg)
+{
+    struct race *r = arg;
+    r->result = torc_reply_file(rq, dir, torc_slice_str(r->path));
+    return 0;
+}
+
+static void starts_beside(torc_req *rq, void *arg)
+{
+    struct race *r = arg;
+    if (r->field) torc_set_header(rq, TORC_S("X-Own"), TORC_S("1"));
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, races, r), 0);
+    for (unsigned n = r->turns; n > 0; n--) torc_sleep(rq, 0);
+    int err = torc_start(rq, 200, "text/plain", -1);
+    if (err == 0) assert_int_equal(torc_set_trailer(rq, TORC_S("X-Sum"), TORC_S("1")), 0);
+    if (err == 0) assert_int_equal(torc_write(rq, "text", 4), 0);
+    assert_int_equal(torc_group_join(g), 0);
+    assert_int_equal(err ? err : r->result, -EALREADY);
+    assert_int_equal(err ? r->result : err, 0);
+}
+
+/* Whether the handler's own response came first: then it has the fields and trailers of its own. */
+static bool start_beside(struct race *r)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n",
+                      end[] = "\r\n\r\n4\r\ntext\r\n0\r\nX-Sum: 1\r\n\r\n";
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_push(m, request, sizeof request - 1);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    const char *out = mem_out(m, &n);
+    bool own = r->result == -EALREADY;
+    if (own) {
+        assert_true(n > sizeof end);
+        assert_memory_equal(out + n - (sizeof end - 1), end, sizeof end - 1);
+        assert_true(!memmem(out, n, "X-Own: 1", 8) == !r->field);
+        assert_null(memmem(out, n, "ETag", 4));
+        assert_null(memmem(out, n, "Location", 8));
+    }
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+    return own;
+}
+
+static void a_file_reply_that_comes_second_changes_nothing(void **state)
+{
+    static const char *const paths[] = {"file", "below", "none"};
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    char below[64];
+    unsigned own = 0;
+    (void)state;
+    snprintf(below, sizeof below, "%s/below", dir);
+    assert_int_equal(mkdir(below, 0700), 0);
+    for (unsigned i = 0; i < 3 * 2 * 10; i++) {
+        struct static_files *files = static_open(&limits, 1);
+        struct race r = {.path = paths[i % 3], .field = i / 3 % 2, .turns = i / 6};
+        lab_core_open(&rig);
+        rig.http.files = static_core_of(files, 0);
+        struct router *router = router_new();
+        assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), starts_beside, &r, NULL), 0);
+        router_freeze(router);
+        rig.http.router = router;
+        mem_configure(&rig.io, &(struct mem_config){.late = true, .patience = NS_PER_MS});
+        for (int again = 0; again < 2; again++) own += start_beside(&r);
+        lab_core_close(&rig);
+        router_free(router);
+        static_close(files);
+    }
+    assert_true(own >= 6);
+    rmdir(below);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -296,6 +466,8 @@ int main(void)
         cmocka_unit_test(a_file_reply_is_reset),
         cmocka_unit_test(a_part_of_a_file_is_reset),
         cmocka_unit_test(a_sibling_of_a_file_reply_fails),
+        cmocka_unit_test(what_is_before_a_file_reply_arrives),
+        cmocka_unit_test(a_file_reply_that_comes_second_changes_nothing),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

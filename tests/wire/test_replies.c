@@ -538,6 +538,92 @@ static void hints_come_before(void **state)
     must_have(rig.out, "HTTP/1.1 200 OK\r\n");
 }
 
+enum { HINTS = 20, HINT = 3000, ROOM = 1 };
+
+static unsigned hints_begun, hints_given; /* calls, and those that have returned */
+static int hint_result;
+
+static unsigned count_in(const char *text, size_t n, const char *part)
+{
+    unsigned found = 0;
+    for (const char *end = text + n;
+         (text = memmem(text, (size_t)(end - text), part, strlen(part))); text++)
+        found++;
+    return found;
+}
+
+static int gives_a_hint(torc_req *rq, void *arg)
+{
+    (void)arg;
+    hints_begun++;
+    assert_int_equal(torc_hint(rq, long_slice(HINT)), hint_result);
+    hints_given++;
+    return 0;
+}
+
+static void gives_hints_at_once(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    for (int i = 0; i < HINTS; i++) assert_int_equal(torc_spawn(g, gives_a_hint, NULL), 0);
+    assert_int_equal(torc_group_join(g), 0);
+    torc_reply(rq, 200, "text/plain", TORC_S("page"));
+}
+
+/* The response begins while hints wait for the client. */
+static void streams_beside_hints(torc_req *rq, void *arg)
+{
+    torc_group *g = torc_group_open(rq);
+    (void)arg;
+    for (int i = 0; i < HINTS; i++) assert_int_equal(torc_spawn(g, gives_a_hint, NULL), 0);
+    assert_int_equal(torc_start(rq, 200, "text/plain", 4), 0);
+    assert_int_equal(torc_write(rq, "pa", 2), hint_result);
+    assert_int_equal(torc_write(rq, "ge", 2), hint_result);
+    assert_int_equal(torc_end(rq), hint_result);
+    assert_int_equal(torc_group_join(g), 0);
+}
+
+/* A client that first does not read, and resets or goes on. */
+static void ask_for_hints(torc_handler *handler, bool resets)
+{
+    size_t n;
+    hints_begun = hints_given = 0;
+    hint_result = resets ? -ECONNRESET : 0;
+    rig_open(&rig, handler, NULL);
+    rig.core.limits.write_buffer = ROOM;
+    struct mem_client *m = mem_connect(&rig.core.io);
+    mem_set_window(m, 0);
+    mem_push(m, GET, sizeof GET - 1);
+    mem_run(&rig.core.io, 20);
+    assert_int_equal(hints_begun, HINTS);
+    assert_int_equal(hints_given, 0);
+    if (resets) {
+        mem_reset(m);
+    } else {
+        mem_set_window(m, HINT);
+        mem_push_end(m);
+    }
+    rig_run(&rig);
+    const char *out = mem_out(m, &n);
+    assert_int_equal(hints_given, HINTS);
+    if (!resets) {
+        assert_int_equal(count_in(out, n, "HTTP/1.1 103 "), HINTS);
+        assert_int_equal(count_in(out, n, "HTTP/1.1 200 "), 1);
+        assert_int_equal(count_in(out, n, "\r\n\r\npage"), 1);
+    }
+    mem_free(&rig.core.io, m);
+    rig_close(&rig);
+}
+
+static void hints_wait_side_by_side(void **state)
+{
+    (void)state;
+    for (int resets = 0; resets < 2; resets++) {
+        ask_for_hints(gives_hints_at_once, resets);
+        ask_for_hints(streams_beside_hints, resets);
+    }
+}
+
 /* ---- the name of the server ---- */
 
 static void replies_with(torc_req *rq, void *arg)
@@ -709,6 +795,7 @@ int main(void)
         cmocka_unit_test(part_of_a_body_is_read),
         cmocka_unit_test(trailers_follow_the_body),
         cmocka_unit_test(hints_come_before),
+        cmocka_unit_test(hints_wait_side_by_side),
         cmocka_unit_test(server_has_another_name),
         cmocka_unit_test(cookies_are_read),
         cmocka_unit_test(cookies_are_set),
