@@ -123,6 +123,7 @@ struct pg_conn {
     bool open;                /* else it connects */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
+    bool hides;               /* perhaps: answers of which the descriptor does not tell */
     const char *why;          /* it is broken, where libpq does not know; or NULL */
     bool was_cancelled;       /* a flight was, since it last had none: its alarm is set */
     struct torc_pg_tx *tx;    /* that holds it */
@@ -168,12 +169,24 @@ struct pg_flight *pg_conn_push(struct pg_conn *c);
 /* Sends what was not sent yet. False if the connection is broken. */
 bool pg_flights_send(struct pg_conn *c);
 
-/* Takes what libpq has received. False if the connection is broken. */
+/* Takes what libpq has received. False if the connection is broken. It may schedule the
+ * connection's task, which is to call it again where c->hides. */
 bool pg_flights_receive(struct pg_conn *c);
 
 /* Those that were sent fail; the others wait for another connection, or fail with the transaction
  * that they belong to. */
 void pg_flights_fail(struct pg_conn *c, int err);
+
+/* ---- what the kernel has for libpq ---- */
+
+/* Whether something between the two decrypts it, and may keep a part for the next read. */
+bool pg_socket_decrypts(const struct pg_conn *c);
+
+/* Whether the kernel has nothing; *mark then tells whether that has changed since. */
+bool pg_socket_empty(const struct pg_conn *c, uint64_t *mark);
+
+/* Whether nothing has come since. */
+bool pg_socket_unchanged(const struct pg_conn *c, uint64_t mark);
 
 /* ---- cancel requests: a thread of the pool makes them, as libpq blocks ---- */
 

@@ -136,7 +136,7 @@ static void on_task(void *arg)
     else if (!c->open)
         connect_step(c, PQstatus(c->pg) == CONNECTION_BAD ? PGRES_POLLING_FAILED
                                                           : PGRES_POLLING_WRITING);
-    else if (!pg_flights_send(c))
+    else if ((c->hides && !pg_flights_receive(c)) || !pg_flights_send(c))
         lose(c);
     else
         pg_conn_settle(c);

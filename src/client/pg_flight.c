@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_INLINE = 32, NAME = 16, TLS_READS = 4 };
+enum { PARAMS_INLINE = 32, NAME = 16, READS = 4 };
 
 struct pg_flight *pg_conn_push(struct pg_conn *c)
 {
@@ -313,17 +313,32 @@ static bool take_all(struct pg_conn *c)
     return PQstatus(c->pg) == CONNECTION_OK;
 }
 
+/* One read of libpq's. False if the connection is broken; it may have said why. */
+static bool consume(struct pg_conn *c)
+{
+    bool fine = PQconsumeInput(c->pg);
+    return take_all(c) && fine;
+}
+
+/* TLS and GSSAPI decrypt a record at once, up to 16 KiB. A read of libpq takes as much of it as its
+ * buffer has room for, which is 8 KiB at least, so the next read takes the rest, of which no
+ * descriptor tells. A read that gets nothing from the kernel thus leaves no rest; any other may
+ * have begun another record, however many came before. libpq does not say what a read has got. But
+ * where the kernel had nothing before, and nothing has come until after the read, that has got
+ * nothing. Until then the connection reads again: a few times at once, then after others had their
+ * turn. */
 bool pg_flights_receive(struct pg_conn *c)
 {
-    if (!PQconsumeInput(c->pg)) {
-        take_all(c); /* it may have said why */
-        return false;
+    uint64_t mark;
+    bool drained = !pg_socket_decrypts(c), fine = consume(c);
+    for (int i = 0; i < READS && fine && !drained && c->n_sent > 0; i++) {
+        bool empty = pg_socket_empty(c, &mark);
+        fine = consume(c);
+        drained = fine && empty && pg_socket_unchanged(c, mark);
     }
-    if (!take_all(c)) return false;
-    /* What TLS has decrypted and libpq has not read yet makes no descriptor ready. */
-    for (int i = 0; i < TLS_READS && PQsslInUse(c->pg) && c->n_sent > 0; i++)
-        if (!PQconsumeInput(c->pg) || !take_all(c)) return false;
-    return true;
+    c->hides = fine && !drained && c->n_sent > 0;
+    if (c->hides) torc_source_schedule(c->source);
+    return fine;
 }
 
 static void fail(struct pg_query *q, int err)
