@@ -74,6 +74,9 @@ static void test_refused_commands(void **state)
                                            "MONITOR",
                                            "WAIT&w=0&w=0",
                                            "CLIENT&w=reply&w=off",
+                                           "REPLCONF&w=ACK&w=0",
+                                           "SCRIPT&w=DEBUG&w=YES",
+                                           "POST",
                                            "",
                                            "RESET",
                                            "QUIT"};
@@ -88,6 +91,8 @@ static void test_refused_commands(void **state)
     }
     expect(&c, "/run", "!EINVAL");
     expect(&c, "/run?w=CLIENT&w=SETNAME&w=reply", "+OK");
+    expect(&c, "/run?w=ECHO&w=its+own", "$its own");
+    expect(&c, "/run?w=EVAL&w=return+1&w=0", ":1");
     client_close(&c);
     redis_rig_stop(&r);
 }
