@@ -49,33 +49,42 @@ static const char *name_of(const struct pg_prepared *p, char name[NAME])
     return name;
 }
 
-static bool send_forget(struct pg_conn *c, struct pg_flight *f, uint32_t id)
+/* Not in a transaction: should the server not have it any more, that would end the transaction; and
+ * where that has failed, it would not be done. Only where it has made too many useless. */
+static bool may_forget(const struct pg_conn *c, const struct pg_flight *f)
+{
+    bool within = f->query->tx && !f->query->begins;
+    return !within || c->cache.n_useless > c->cache.max;
+}
+
+static bool send_forgets(struct pg_conn *c, struct pg_flight *f)
 {
     char sql[NAME + 16];
-    snprintf(sql, sizeof sql, "DEALLOCATE t%u", id);
-    f->due |= PG_FORGET | PG_FORGET_SYNC;
-    return PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->pg);
+    bool sent = true;
+    while (f->n_forgets < PG_FORGETS && c->cache.n_useless > 0)
+        f->forgets[f->n_forgets++] = pg_cache_take_useless(&c->cache);
+    for (uint32_t i = f->n_forgets; i > 0 && sent; i--) {
+        snprintf(sql, sizeof sql, "DEALLOCATE t%u", f->forgets[i - 1]);
+        f->due |= PG_FORGET | PG_FORGET_SYNC;
+        sent = PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->pg);
+    }
+    return sent;
 }
 
 /* Finds the flight's statement among those that are prepared, or prepares it. */
 static bool prepare(struct pg_conn *c, struct pg_flight *f, const char *sql, uint32_t hash)
 {
     char name[NAME];
-    uint32_t evicted = 0;
     f->prepared = pg_cache_find(&c->cache, sql, hash);
-    if (f->prepared) {
+    bool found = f->prepared != NULL;
+    if (found)
         pg_cache_use(&c->cache, f->prepared);
-        f->prepared->flights++;
-        return true;
-    }
-    f->prepared = pg_cache_add(&c->cache, sql, hash, &evicted);
+    else
+        f->prepared = pg_cache_add(&c->cache, sql, hash);
     if (!f->prepared) return false;
     f->prepared->flights++;
-    if (!evicted) {
-        evicted = c->forget;
-        c->forget = 0;
-    }
-    if (evicted && !send_forget(c, f, evicted)) return false;
+    if (may_forget(c, f) && !send_forgets(c, f)) return false;
+    if (found) return true;
     f->due |= PG_PREPARE;
     counter_add(&c->core->counters.prepared, 1);
     return PQsendPrepare(c->pg, name_of(f->prepared, name), sql, 0, NULL);
@@ -196,8 +205,10 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
 static void drop_useless(struct pg_conn *c, const struct pg_flight *f)
 {
     bool outdated = has_state(f->answer, "0A000"), forgotten = has_state(f->answer, "26000");
-    if (!(f->due & PG_EXECUTE) && !outdated && !forgotten) return;
-    if (outdated) c->forget = f->prepared->id;
+    bool was_prepared = !(f->due & PG_EXECUTE);
+    if (was_prepared && !outdated && !forgotten) return;
+    if (was_prepared && outdated && !f->prepared->dropped)
+        pg_cache_add_useless(&c->cache, f->prepared->id);
     /* A BEGIN says that of itself alone: the server has forgotten the others, too, and none of them
      * could be tried again in the transaction. */
     if (forgotten && f->query && f->query->begins) pg_cache_drop_all(&c->cache);
@@ -265,6 +276,14 @@ static void finish(struct pg_conn *c)
 
 /* ---- receiving ---- */
 
+/* Of a DEALLOCATE. One that failed is sent again, as after a transaction that had failed, or where
+ * a cancel request hit it. */
+static void on_forgotten(struct pg_conn *c, const struct pg_flight *f, const PGresult *r)
+{
+    if (PQresultStatus(r) == PGRES_FATAL_ERROR && !has_state(r, "26000"))
+        pg_cache_add_useless(&c->cache, f->forgets[f->n_forgets - 1]);
+}
+
 static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
 {
     uint8_t part = f->due & (uint8_t)-f->due;
@@ -272,6 +291,8 @@ static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
     bool keeps = status != PGRES_PIPELINE_ABORTED && !f->answer &&
                  (part == PG_EXECUTE || (part == PG_PREPARE && status != PGRES_COMMAND_OK));
     f->due &= (uint8_t)~part;
+    if (part == PG_FORGET) on_forgotten(c, f, r);
+    if (part == PG_FORGET_SYNC && --f->n_forgets > 0) f->due |= PG_FORGET | PG_FORGET_SYNC;
     if (!keeps) {
         PQclear(r);
         return;
