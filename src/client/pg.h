@@ -137,6 +137,7 @@ struct pg_conn {
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
     bool hides;               /* perhaps: answers of which the descriptor does not tell */
     const char *why;          /* it is broken, where libpq does not know; or NULL */
+    char fatal[160];          /* why the server ends it, a line; or "" */
     bool was_cancelled;       /* a flight was, since it last had none: its alarm is set */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */

@@ -35,7 +35,7 @@ void pg_conn_close(struct pg_conn *c)
 
 static void lose(struct pg_conn *c)
 {
-    const char *text = c->why ? c->why : PQerrorMessage(c->pg);
+    const char *text = c->why ? c->why : *c->fatal ? c->fatal : PQerrorMessage(c->pg);
     torc_host_warn(c->core->host, TORC_HOST_LOST, "PostgreSQL: a connection broke: %.*s",
                    (int)strcspn(text, "\n"), text);
     pg_conn_close(c);

@@ -301,7 +301,17 @@ static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
     if (status == PGRES_FATAL_ERROR && f->prepared) drop_useless(c, f);
 }
 
-/* One result of libpq. False if it is none that can be. */
+/* What the server says before it hangs up; libpq then only knows that it has. */
+static void note_fatal(struct pg_conn *c, const PGresult *r)
+{
+    const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *text = PQresultErrorMessage(r);
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        snprintf(c->fatal, sizeof c->fatal, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+/* One result of libpq, which makes one up where the connection has ended. False if it is none that
+ * can be. */
 static bool take(struct pg_conn *c, PGresult *r)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
@@ -309,10 +319,14 @@ static bool take(struct pg_conn *c, PGresult *r)
     bool sync = status == PGRES_PIPELINE_SYNC;
     bool copies = status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
     uint8_t part = f->due & (uint8_t)-f->due;
+    note_fatal(c, r);
     if (copies || sync != (part == PG_FORGET_SYNC || part == PG_SYNC)) {
         PQclear(r);
         if (copies && f->query) f->query->refused = -EOPNOTSUPP;
-        c->why = copies ? "COPY is not supported" : "an answer that belongs to no query";
+        if (copies)
+            c->why = "COPY is not supported";
+        else if (!*c->fatal && PQstatus(c->pg) == CONNECTION_OK)
+            c->why = "an answer that belongs to no query";
         return false;
     }
     on_result(c, f, r);

@@ -278,6 +278,23 @@ static void test_restarted(void **state)
     server_stop(&rig);
 }
 
+/* The log tells what the server has said before it ended the connection. */
+static void test_terminated(void **state)
+{
+    struct client slow;
+    (void)state;
+    server_start(&rig);
+    pg_ask(&slow, sleep_path(""));
+    pg_await_running("pg_sleep(61)", 1);
+    pg_query("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+             "WHERE query = 'SELECT pg_sleep(61)'");
+    assert_string_equal(pg_answer(&slow, 502), "ECONNABORTED  ");
+    server_await_log(&rig, "torc: PostgreSQL: a connection broke: "
+                           "FATAL:  terminating connection due to administrator command\n");
+    assert_null(strstr(server_log(&rig), "belongs to no query"));
+    server_stop(&rig);
+}
+
 static void test_paused(void **state)
 {
     (void)state;
@@ -496,6 +513,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_many_cancels_at_once),
         cmocka_unit_test(test_down),
         cmocka_unit_test(test_restarted),
+        cmocka_unit_test(test_terminated),
         cmocka_unit_test(test_paused),
         cmocka_unit_test(test_end_while_paused),
         cmocka_unit_test(test_connecting_takes_too_long),
