@@ -85,7 +85,7 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *   -EREMOTEIO     the server answered with an error: *reply is set, of type TORC_REDIS_ERROR
  *   -EAGAIN        as many commands wait as may (torc_redis_options.queue)
  *   -ECONNREFUSED, -ENOENT, -ETIMEDOUT (within connect_timeout) and the like: no connection can be
- *                  opened; the command was not sent
+ *                  opened, or the server ends it at once; the command was not sent
  *   -EHOSTUNREACH  nobody can say now where a server of that name is; -ENOSYS: a name with
  *                  --work-threads 0
  *   -EACCES        nor can it where the server refuses AUTH or SELECT
@@ -94,9 +94,12 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *   -EPROTO        likewise: what the server sent is not RESP2
  *   -EINVAL        a malformed format, no word, words of 2 GiB or more together, or a command that
  *                  would change the connection under those who share it: MULTI, EXEC, DISCARD,
- *                  WATCH, UNWATCH, SELECT, AUTH, HELLO, RESET, QUIT, MONITOR, SYNC, PSYNC, CLIENT
- *                  REPLY, SUBSCRIBE and its kin; or that is about an earlier command of its
- *                  connection: WAIT, WAITAOF. A script (EVAL) does what a transaction would
+ *                  WATCH, UNWATCH, SELECT, AUTH, HELLO, RESET, QUIT, MONITOR, SYNC, PSYNC,
+ *                  REPLCONF, READONLY, READWRITE, ASKING, CLIENT with REPLY, TRACKING, CACHING,
+ *                  NO-TOUCH, IMPORT-SOURCE or CAPA, SCRIPT DEBUG, CLUSTER SYNCSLOTS, SUBSCRIBE and
+ *                  its kin, POST and HOST: (the server hangs up); or that is about an earlier
+ *                  command of its connection: WAIT, WAITAOF. A script (EVAL) does what a
+ *                  transaction would
  *   -EBUSY         the pool is in use by a core of another server
  *   -ENOMEM; -EPERM outside the fibers of the request
  * or the error of the request's scope: a command that was not sent by then is not sent any more,

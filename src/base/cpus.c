@@ -31,6 +31,12 @@ void cpus_unpin(void)
     if (before_pin) cpus_mask_apply(before_pin);
 }
 
+void cpus_unpin_started(pthread_t thread)
+{
+    if (before_pin && before_pin->known)
+        pthread_setaffinity_np(thread, sizeof before_pin->set, before_pin->set);
+}
+
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX])
 {
     struct cpus_mask m;

@@ -3,6 +3,7 @@
 
 #include "base/slice.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ bool cpus_pin(const uint16_t *cpu, uint32_t n, struct cpus_mask *before);
 
 /* Lets the calling thread use again what it could before; async-signal-safe. */
 void cpus_unpin(void);
+
+/* Lets a thread that the calling one has started use what that could before it was pinned. */
+void cpus_unpin_started(pthread_t thread);
 
 /* The CPUs in this process's affinity mask, in ascending order. Returns how many, at least one. */
 uint32_t cpus_usable(uint16_t cpu[CPUS_MAX]);

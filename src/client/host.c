@@ -1,9 +1,11 @@
 #include "client/host.h"
 
+#include "base/cpus.h"
 #include "http/request.h"
 #include "task/dial.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +63,19 @@ int torc_host_add_hook(struct torc_host *h, struct torc_host_hook *hook)
     if (!e) return -ENOMEM;
     *e = (struct host_hook){{.stop = on_stop, .fn = on_end}, hook};
     http_add_exit_hook(context_of(h), &e->hook);
+    return 0;
+}
+
+int torc_host_start_thread(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(thread, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err) return err;
+    cpus_unpin_started(*thread);
+    pthread_setname_np(*thread, name);
     return 0;
 }
 

@@ -10,6 +10,8 @@
 #include "base/list.h"
 #include "torc.h"
 
+#include <pthread.h>
+
 struct torc_host;
 
 /* ---- cores ----------------------------------------------------------------------------------- */
@@ -38,6 +40,11 @@ struct torc_host_hook {
 
 /* 0 or -ENOMEM. */
 TORC_API int torc_host_add_hook(struct torc_host *h, struct torc_host_hook *hook);
+
+/* Starts a thread of the library's own, which is not pinned as a core is, with every signal
+ * blocked: they are the program's. The name has at most 15 bytes. 0 or an errno. */
+TORC_API int torc_host_start_thread(pthread_t *thread, const char *name, void *(*fn)(void *arg),
+                                    void *arg);
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 

@@ -66,7 +66,9 @@ struct pg_prepared {
 struct pg_cache {
     struct pg_prepared **bucket;
     uint32_t buckets, count, max, last_id;
-    struct list used; /* the one used last comes last */
+    struct list used;  /* the one used last comes last */
+    uint32_t *useless; /* ids of those that are not found any more, and that the server keeps */
+    uint32_t n_useless, room;
 };
 
 int pg_cache_open(struct pg_cache *c, uint32_t max);
@@ -80,15 +82,20 @@ struct pg_prepared *pg_cache_find(const struct pg_cache *c, const char *sql, uin
 /* It is the one used last now. */
 void pg_cache_use(struct pg_cache *c, struct pg_prepared *p);
 
-/* Adds one. NULL if out of memory. Where there are too many, *evicted is the id of one that the
- * server should forget; else 0. */
-struct pg_prepared *pg_cache_add(struct pg_cache *c, const char *sql, uint32_t hash,
-                                 uint32_t *evicted);
+/* Adds one; where there are too many, another becomes useless. NULL if out of memory. */
+struct pg_prepared *pg_cache_add(struct pg_cache *c, const char *sql, uint32_t hash);
 
 /* It is not found any more. */
 void pg_cache_drop(struct pg_cache *c, struct pg_prepared *p);
 
-/* None of them is. */
+/* The server is to forget the one of that id, which is not found any more. Without memory it keeps
+ * it for as long as the connection lasts. */
+void pg_cache_add_useless(struct pg_cache *c, uint32_t id);
+
+/* The id of one that the server is to be told to forget; 0 if there is none. */
+uint32_t pg_cache_take_useless(struct pg_cache *c);
+
+/* None of them is found any more, and the server has forgotten all. */
 void pg_cache_drop_all(struct pg_cache *c);
 
 /* One flight needs it no more. */
@@ -98,20 +105,25 @@ void pg_cache_release(struct pg_prepared *p);
 
 /* What a flight still gets from the server, in this order. */
 enum {
-    PG_FORGET = 1, /* DEALLOCATE of another statement, */
+    PG_FORGET = 1, /* DEALLOCATE of another statement; both again for each, */
     PG_FORGET_SYNC = 2,
     PG_PREPARE = 4,
     PG_EXECUTE = 8,
     PG_SYNC = 16,
 };
 
+/* More than become useless by one flight, so that some were lost are told again in time. */
+enum { PG_FORGETS = 2 };
+
 struct pg_flight {
     struct pg_query *query; /* NULL: nobody waits for it */
     struct pg_prepared *prepared;
     PGresult *answer;
-    uint8_t due;     /* bits of the enum above */
-    bool own;        /* a ROLLBACK of ours */
-    bool slow;       /* not known to be fast */
+    uint8_t due; /* bits of the enum above */
+    uint8_t n_forgets;
+    uint32_t forgets[PG_FORGETS]; /* ids; what comes next is about the last */
+    bool own;                     /* a ROLLBACK of ours */
+    bool slow;                    /* not known to be fast */
     bool may_be_hit; /* by a cancel request of an earlier one: it was sent before that had ended */
 };
 
@@ -123,13 +135,14 @@ struct pg_conn {
     bool open;                /* else it connects */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
+    bool hides;               /* perhaps: answers of which the descriptor does not tell */
     const char *why;          /* it is broken, where libpq does not know; or NULL */
+    char fatal[160];          /* why the server ends it, a line; or "" */
     bool was_cancelled;       /* a flight was, since it last had none: its alarm is set */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */
     struct pg_cache cache;
-    uint32_t cancels; /* requests that were made for the oldest flight */
-    uint32_t forget;  /* id of a statement of no use, that the server keeps; 0: none */
+    uint32_t cancels;                   /* requests that were made for the oldest flight */
     uint32_t n_flights, n_sent, n_left; /* all; of them sent; that nobody waits for */
     uint32_t n_slow;
     uint64_t since;       /* ns; when the oldest flight became that */
@@ -168,12 +181,24 @@ struct pg_flight *pg_conn_push(struct pg_conn *c);
 /* Sends what was not sent yet. False if the connection is broken. */
 bool pg_flights_send(struct pg_conn *c);
 
-/* Takes what libpq has received. False if the connection is broken. */
+/* Takes what libpq has received. False if the connection is broken. It may schedule the
+ * connection's task, which is to call it again where c->hides. */
 bool pg_flights_receive(struct pg_conn *c);
 
 /* Those that were sent fail; the others wait for another connection, or fail with the transaction
  * that they belong to. */
 void pg_flights_fail(struct pg_conn *c, int err);
+
+/* ---- what the kernel has for libpq ---- */
+
+/* Whether something between the two decrypts it, and may keep a part for the next read. */
+bool pg_socket_decrypts(const struct pg_conn *c);
+
+/* Whether the kernel has nothing; *mark then tells whether that has changed since. */
+bool pg_socket_empty(const struct pg_conn *c, uint64_t *mark);
+
+/* Whether nothing has come since. */
+bool pg_socket_unchanged(const struct pg_conn *c, uint64_t mark);
 
 /* ---- cancel requests: a thread of the pool makes them, as libpq blocks ---- */
 

@@ -37,6 +37,7 @@ void pg_cache_close(struct pg_cache *c)
         free(container_of(l, struct pg_prepared, used));
     }
     free(c->bucket);
+    free(c->useless);
 }
 
 struct pg_prepared *pg_cache_find(const struct pg_cache *c, const char *sql, uint32_t hash)
@@ -74,6 +75,24 @@ void pg_cache_drop_all(struct pg_cache *c)
 {
     while (!list_empty(&c->used))
         pg_cache_drop(c, container_of(c->used.next, struct pg_prepared, used));
+    c->n_useless = 0;
+}
+
+void pg_cache_add_useless(struct pg_cache *c, uint32_t id)
+{
+    if (c->n_useless == c->room) {
+        uint32_t room = c->room ? 2 * c->room : 8;
+        uint32_t *more = realloc(c->useless, room * sizeof *more);
+        if (!more) return;
+        c->useless = more;
+        c->room = room;
+    }
+    c->useless[c->n_useless++] = id;
+}
+
+uint32_t pg_cache_take_useless(struct pg_cache *c)
+{
+    return c->n_useless > 0 ? c->useless[--c->n_useless] : 0;
 }
 
 void pg_cache_release(struct pg_prepared *p)
@@ -82,16 +101,14 @@ void pg_cache_release(struct pg_prepared *p)
     free_unused(p);
 }
 
-struct pg_prepared *pg_cache_add(struct pg_cache *c, const char *sql, uint32_t hash,
-                                 uint32_t *evicted)
+struct pg_prepared *pg_cache_add(struct pg_cache *c, const char *sql, uint32_t hash)
 {
     size_t size = strlen(sql) + 1;
     struct pg_prepared *p = malloc(sizeof *p + size);
-    *evicted = 0;
     if (!p) return NULL;
     if (c->count >= c->max) {
         struct pg_prepared *oldest = container_of(c->used.next, struct pg_prepared, used);
-        *evicted = oldest->id;
+        pg_cache_add_useless(c, oldest->id);
         pg_cache_drop(c, oldest);
     }
     *p = (struct pg_prepared){.hash = hash, .id = ++c->last_id};

@@ -5,7 +5,6 @@
 #include "client/pg.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -63,14 +62,9 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* With every signal blocked: they are the program's. */
 static int start_thread(struct pg_canceller *c)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&c->thread, NULL, run, c);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int err = torc_host_start_thread(&c->thread, "torc-pg-cancel", run, c);
     c->started = err == 0;
     return err;
 }

@@ -35,7 +35,7 @@ void pg_conn_close(struct pg_conn *c)
 
 static void lose(struct pg_conn *c)
 {
-    const char *text = c->why ? c->why : PQerrorMessage(c->pg);
+    const char *text = c->why ? c->why : *c->fatal ? c->fatal : PQerrorMessage(c->pg);
     torc_host_warn(c->core->host, TORC_HOST_LOST, "PostgreSQL: a connection broke: %.*s",
                    (int)strcspn(text, "\n"), text);
     pg_conn_close(c);
@@ -136,7 +136,7 @@ static void on_task(void *arg)
     else if (!c->open)
         connect_step(c, PQstatus(c->pg) == CONNECTION_BAD ? PGRES_POLLING_FAILED
                                                           : PGRES_POLLING_WRITING);
-    else if (!pg_flights_send(c))
+    else if ((c->hides && !pg_flights_receive(c)) || !pg_flights_send(c))
         lose(c);
     else
         pg_conn_settle(c);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PARAMS_INLINE = 32, NAME = 16, TLS_READS = 4 };
+enum { PARAMS_INLINE = 32, NAME = 16, READS = 4 };
 
 struct pg_flight *pg_conn_push(struct pg_conn *c)
 {
@@ -49,33 +49,42 @@ static const char *name_of(const struct pg_prepared *p, char name[NAME])
     return name;
 }
 
-static bool send_forget(struct pg_conn *c, struct pg_flight *f, uint32_t id)
+/* Not in a transaction: should the server not have it any more, that would end the transaction; and
+ * where that has failed, it would not be done. Only where it has made too many useless. */
+static bool may_forget(const struct pg_conn *c, const struct pg_flight *f)
+{
+    bool within = f->query->tx && !f->query->begins;
+    return !within || c->cache.n_useless > c->cache.max;
+}
+
+static bool send_forgets(struct pg_conn *c, struct pg_flight *f)
 {
     char sql[NAME + 16];
-    snprintf(sql, sizeof sql, "DEALLOCATE t%u", id);
-    f->due |= PG_FORGET | PG_FORGET_SYNC;
-    return PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->pg);
+    bool sent = true;
+    while (f->n_forgets < PG_FORGETS && c->cache.n_useless > 0)
+        f->forgets[f->n_forgets++] = pg_cache_take_useless(&c->cache);
+    for (uint32_t i = f->n_forgets; i > 0 && sent; i--) {
+        snprintf(sql, sizeof sql, "DEALLOCATE t%u", f->forgets[i - 1]);
+        f->due |= PG_FORGET | PG_FORGET_SYNC;
+        sent = PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(c->pg);
+    }
+    return sent;
 }
 
 /* Finds the flight's statement among those that are prepared, or prepares it. */
 static bool prepare(struct pg_conn *c, struct pg_flight *f, const char *sql, uint32_t hash)
 {
     char name[NAME];
-    uint32_t evicted = 0;
     f->prepared = pg_cache_find(&c->cache, sql, hash);
-    if (f->prepared) {
+    bool found = f->prepared != NULL;
+    if (found)
         pg_cache_use(&c->cache, f->prepared);
-        f->prepared->flights++;
-        return true;
-    }
-    f->prepared = pg_cache_add(&c->cache, sql, hash, &evicted);
+    else
+        f->prepared = pg_cache_add(&c->cache, sql, hash);
     if (!f->prepared) return false;
     f->prepared->flights++;
-    if (!evicted) {
-        evicted = c->forget;
-        c->forget = 0;
-    }
-    if (evicted && !send_forget(c, f, evicted)) return false;
+    if (may_forget(c, f) && !send_forgets(c, f)) return false;
+    if (found) return true;
     f->due |= PG_PREPARE;
     counter_add(&c->core->counters.prepared, 1);
     return PQsendPrepare(c->pg, name_of(f->prepared, name), sql, 0, NULL);
@@ -196,8 +205,10 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
 static void drop_useless(struct pg_conn *c, const struct pg_flight *f)
 {
     bool outdated = has_state(f->answer, "0A000"), forgotten = has_state(f->answer, "26000");
-    if (!(f->due & PG_EXECUTE) && !outdated && !forgotten) return;
-    if (outdated) c->forget = f->prepared->id;
+    bool was_prepared = !(f->due & PG_EXECUTE);
+    if (was_prepared && !outdated && !forgotten) return;
+    if (was_prepared && outdated && !f->prepared->dropped)
+        pg_cache_add_useless(&c->cache, f->prepared->id);
     /* A BEGIN says that of itself alone: the server has forgotten the others, too, and none of them
      * could be tried again in the transaction. */
     if (forgotten && f->query && f->query->begins) pg_cache_drop_all(&c->cache);
@@ -265,6 +276,14 @@ static void finish(struct pg_conn *c)
 
 /* ---- receiving ---- */
 
+/* Of a DEALLOCATE. One that failed is sent again, as after a transaction that had failed, or where
+ * a cancel request hit it. */
+static void on_forgotten(struct pg_conn *c, const struct pg_flight *f, const PGresult *r)
+{
+    if (PQresultStatus(r) == PGRES_FATAL_ERROR && !has_state(r, "26000"))
+        pg_cache_add_useless(&c->cache, f->forgets[f->n_forgets - 1]);
+}
+
 static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
 {
     uint8_t part = f->due & (uint8_t)-f->due;
@@ -272,6 +291,8 @@ static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
     bool keeps = status != PGRES_PIPELINE_ABORTED && !f->answer &&
                  (part == PG_EXECUTE || (part == PG_PREPARE && status != PGRES_COMMAND_OK));
     f->due &= (uint8_t)~part;
+    if (part == PG_FORGET) on_forgotten(c, f, r);
+    if (part == PG_FORGET_SYNC && --f->n_forgets > 0) f->due |= PG_FORGET | PG_FORGET_SYNC;
     if (!keeps) {
         PQclear(r);
         return;
@@ -280,7 +301,17 @@ static void on_result(struct pg_conn *c, struct pg_flight *f, PGresult *r)
     if (status == PGRES_FATAL_ERROR && f->prepared) drop_useless(c, f);
 }
 
-/* One result of libpq. False if it is none that can be. */
+/* What the server says before it hangs up; libpq then only knows that it has. */
+static void note_fatal(struct pg_conn *c, const PGresult *r)
+{
+    const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *text = PQresultErrorMessage(r);
+    if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
+        snprintf(c->fatal, sizeof c->fatal, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+/* One result of libpq, which makes one up where the connection has ended. False if it is none that
+ * can be. */
 static bool take(struct pg_conn *c, PGresult *r)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
@@ -288,10 +319,14 @@ static bool take(struct pg_conn *c, PGresult *r)
     bool sync = status == PGRES_PIPELINE_SYNC;
     bool copies = status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
     uint8_t part = f->due & (uint8_t)-f->due;
+    note_fatal(c, r);
     if (copies || sync != (part == PG_FORGET_SYNC || part == PG_SYNC)) {
         PQclear(r);
         if (copies && f->query) f->query->refused = -EOPNOTSUPP;
-        c->why = copies ? "COPY is not supported" : "an answer that belongs to no query";
+        if (copies)
+            c->why = "COPY is not supported";
+        else if (!*c->fatal && PQstatus(c->pg) == CONNECTION_OK)
+            c->why = "an answer that belongs to no query";
         return false;
     }
     on_result(c, f, r);
@@ -313,17 +348,32 @@ static bool take_all(struct pg_conn *c)
     return PQstatus(c->pg) == CONNECTION_OK;
 }
 
+/* One read of libpq's. False if the connection is broken; it may have said why. */
+static bool consume(struct pg_conn *c)
+{
+    bool fine = PQconsumeInput(c->pg);
+    return take_all(c) && fine;
+}
+
+/* TLS and GSSAPI decrypt a record at once, up to 16 KiB. A read of libpq takes as much of it as its
+ * buffer has room for, which is 8 KiB at least, so the next read takes the rest, of which no
+ * descriptor tells. A read that gets nothing from the kernel thus leaves no rest; any other may
+ * have begun another record, however many came before. libpq does not say what a read has got. But
+ * where the kernel had nothing before, and nothing has come until after the read, that has got
+ * nothing. Until then the connection reads again: a few times at once, then after others had their
+ * turn. */
 bool pg_flights_receive(struct pg_conn *c)
 {
-    if (!PQconsumeInput(c->pg)) {
-        take_all(c); /* it may have said why */
-        return false;
+    uint64_t mark;
+    bool drained = !pg_socket_decrypts(c), fine = consume(c);
+    for (int i = 0; i < READS && fine && !drained && c->n_sent > 0; i++) {
+        bool empty = pg_socket_empty(c, &mark);
+        fine = consume(c);
+        drained = fine && empty && pg_socket_unchanged(c, mark);
     }
-    if (!take_all(c)) return false;
-    /* What TLS has decrypted and libpq has not read yet makes no descriptor ready. */
-    for (int i = 0; i < TLS_READS && PQsslInUse(c->pg) && c->n_sent > 0; i++)
-        if (!PQconsumeInput(c->pg) || !take_all(c)) return false;
-    return true;
+    c->hides = fine && !drained && c->n_sent > 0;
+    if (c->hides) torc_source_schedule(c->source);
+    return fine;
 }
 
 static void fail(struct pg_query *q, int err)

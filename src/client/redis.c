@@ -215,7 +215,7 @@ static int run(torc_req *rq, torc_redis *r, unsigned flags, torc_redis_reply **r
         for (int i = 0; i < ATTEMPTS; i++) {
             err = attempt(rq, c, &left);
             if (left) return err;
-            if (err != -ECONNABORTED || (c->entry.sent && !(flags & TORC_REDIS_REPEATABLE))) break;
+            if (err != -ECONNABORTED || !(flags & TORC_REDIS_REPEATABLE)) break;
         }
         err = redis_reply_give(rq, c->reply, err, reply);
         c->reply = NULL;

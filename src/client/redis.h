@@ -218,7 +218,7 @@ struct redis_conn *redis_sub_connect(struct redis_pool *p, struct torc_redis_sub
 
 /* What comes of attempts to connect. */
 void redis_pool_connected(struct redis_pool *p);
-void redis_pool_failed(struct redis_pool *p, int err);
+void redis_pool_failed(struct redis_pool *p, int err, const char *why);
 
 /* Connections or entries have come or gone. */
 void redis_pool_schedule(struct redis_pool *p);

@@ -40,6 +40,18 @@ static void drop_socket(struct redis_conn *c)
     if (c->hiredis) redisFree(c->hiredis);
 }
 
+/* The connection never opened. Nothing was sent: what waits for it does not fail as what was. */
+static int fail_to_open(struct redis_conn *c, int err)
+{
+    struct redis_pool *p = c->pool;
+    bool ended = err == -ECONNABORTED;
+    if (ended) err = -ECONNREFUSED;
+    for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next) redis_refuse(p, err);
+    if (!c->doomed && !p->stopping)
+        redis_pool_failed(p, err, ended ? "it has ended the connection" : strerror(-err));
+    return err;
+}
+
 void redis_conn_close(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
@@ -48,7 +60,7 @@ void redis_conn_close(struct redis_conn *c, int err)
     c->state = REDIS_CLOSED;
     list_unlink(&c->all);
     list_unlink(&c->link);
-    if (!opened && !c->doomed && !p->stopping) redis_pool_failed(p, err);
+    if (!opened) err = fail_to_open(c, err);
     if (opened) counter_set(&n->connections, n->connections - 1);
     counter_add(&n->lost, c->n_sent);
     fail_entries(&c->sent, err);
@@ -149,6 +161,15 @@ static void opened(struct redis_conn *c)
     }
 }
 
+/* Whether that is no answer: what the server says to whom it does not let in, and hangs up. */
+static bool is_unasked(const torc_redis_reply *r)
+{
+    static const char *const begins[] = {"ERR max number of clients", "DENIED "};
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+        if (strncmp(r->text, begins[i], strlen(begins[i])) == 0) return true;
+    return false;
+}
+
 /* 0, or the error to close with. */
 static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
 {
@@ -156,6 +177,8 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
     bool is_id = c->slot && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
     if (r->type == TORC_REDIS_INTEGER)
         c->id = r->integer;
+    else if (r->type == TORC_REDIS_ERROR && is_unasked(r))
+        err = -ECONNREFUSED;
     else if (r->type == TORC_REDIS_ERROR && !is_id)
         err = -EACCES;
     /* What it quotes may be the password, as where it does not know AUTH. */
@@ -349,7 +372,7 @@ struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_
         *err = connect_next(c, -ECONNREFUSED);
     }
     if (*err) {
-        redis_pool_failed(p, *err);
+        redis_pool_failed(p, *err, strerror(-*err));
         free(c);
         return NULL;
     }

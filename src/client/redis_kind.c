@@ -39,6 +39,12 @@ static const struct {
     {"MONITOR", {.refused = true}},
     {"SYNC", {.refused = true}},
     {"PSYNC", {.refused = true}},
+    {"REPLCONF", {.refused = true}}, /* some have no reply */
+    {"READONLY", {.refused = true}},
+    {"READWRITE", {.refused = true}},
+    {"ASKING", {.refused = true}},
+    {"POST", {.refused = true}}, /* as HTTP begins: the server hangs up */
+    {"HOST:", {.refused = true}},
     {"SUBSCRIBE", {.refused = true}},
     {"PSUBSCRIBE", {.refused = true}},
     {"SSUBSCRIBE", {.refused = true}},
@@ -56,6 +62,22 @@ static const struct {
     {"BZPOPMAX", {.blocks = true, .back = BACK_ZADD}},
     {"BZMPOP", {.blocks = true, .back = BACK_ZADD}},
 };
+
+/* Of some commands, that is said of a second word alone. */
+static const char *const refused[][2] = {
+    {"CLIENT", "REPLY"},    {"CLIENT", "TRACKING"},      {"CLIENT", "CACHING"},
+    {"CLIENT", "NO-TOUCH"}, {"CLIENT", "IMPORT-SOURCE"}, {"CLIENT", "CAPA"},
+    {"SCRIPT", "DEBUG"},    {"CLUSTER", "SYNCSLOTS"},
+};
+
+static bool is_refused(torc_slice word, const char *at, const char *end)
+{
+    torc_slice next;
+    if (!next_word(&at, end, &next)) return false;
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        if (is(word, refused[i][0]) && is(next, refused[i][1])) return true;
+    return false;
+}
 
 /* BLOCK comes before STREAMS, which begins the names of keys; a group may be named like either. */
 static bool waits_for_stream(const char *at, const char *end, bool group)
@@ -81,7 +103,7 @@ static bool pops_right(const char *at, const char *end)
 struct redis_kind redis_kind_of(const char *bytes, size_t len)
 {
     const char *at = memchr(bytes, '\n', len), *end = bytes + len;
-    torc_slice word, next;
+    torc_slice word;
     if (!at || (++at, !next_word(&at, end, &word)) || word.len == 0)
         return (struct redis_kind){.refused = true};
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -93,8 +115,5 @@ struct redis_kind redis_kind_of(const char *bytes, size_t len)
     bool group = is(word, "XREADGROUP");
     if (group || is(word, "XREAD"))
         return (struct redis_kind){.blocks = waits_for_stream(at, end, group)};
-    const char *second = at;
-    if (is(word, "CLIENT") && next_word(&second, end, &next) && is(next, "REPLY"))
-        return (struct redis_kind){.refused = true};
-    return (struct redis_kind){0};
+    return (struct redis_kind){.refused = is_refused(word, at, end)};
 }

@@ -44,14 +44,14 @@ void redis_pool_connected(struct redis_pool *p)
     redis_pool_schedule(p);
 }
 
-void redis_pool_failed(struct redis_pool *p, int err)
+void redis_pool_failed(struct redis_pool *p, int err, const char *why)
 {
     uint64_t ms = p->failures < 5 ? RETRY_MS << p->failures : RETRY_MAX_MS;
     p->failures++;
     p->down = err;
     counter_add(&redis_counters(p)->failures, 1);
     p->retry_at = torc_host_now(p->host) + (ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS) * MS;
-    torc_host_warn(p->host, TORC_HOST_ABSENT, "redis at %s: %s", p->r->o.address, strerror(-err));
+    torc_host_warn(p->host, TORC_HOST_ABSENT, "redis at %s: %s", p->r->o.address, why);
     redis_pool_schedule(p);
 }
 

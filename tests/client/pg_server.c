@@ -159,7 +159,8 @@ static int run(torc_req *rq, torc_pg_tx *tx, const char *sql)
     return torc_pg_run(rq, pg, &s, &r);
 }
 
-/* ?sql=&end=commit|rollback|return&again=: a transaction of one or two statements. */
+/* ?sql=&end=commit|rollback|return&again=&anyway=: a transaction of one or two statements, the
+ * second also where the first fails. */
 static void on_transaction(torc_req *rq, void *arg)
 {
     torc_pg_tx *tx;
@@ -167,7 +168,7 @@ static void on_transaction(torc_req *rq, void *arg)
     (void)arg;
     int err = torc_pg_begin(rq, pg, &tx);
     if (err == 0) err = run(rq, tx, sql);
-    if (err == 0 && again) err = run(rq, tx, again);
+    if (again && (err == 0 || (tx && number(rq, "anyway", 0)))) err = run(rq, tx, again);
     if (end && strcmp(end, "commit") == 0 && tx) err = torc_pg_commit(rq, tx);
     if (end && strcmp(end, "rollback") == 0) torc_pg_rollback(tx);
     torc_replyf(rq, err ? 502 : 200, "%s", err ? name_of(err) : "done");

@@ -91,6 +91,44 @@ static void test_statements_are_prepared_once(void **state)
     pg_reset();
 }
 
+/* Such a transaction does not do it. */
+static void test_statements_are_forgotten_after_a_failed_transaction(void **state)
+{
+    char path[128];
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_STATEMENTS", "4");
+    server_start(&rig);
+    for (int i = 0; i < 20; i++) {
+        snprintf(path, sizeof path, "/query?sql=SELECT%%20%d", i);
+        assert_int_equal(atoi(pg_get(path, 200)), i);
+        snprintf(path, sizeof path,
+                 "/transaction?sql=SELECT%%201/0&anyway=1&again=SELECT%%20%d&end=rollback",
+                 100 + i);
+        assert_string_equal(pg_get(path, 502), "EREMOTEIO");
+    }
+    pg_await("/query?sql=SELECT%20count(*)%20FROM%20pg_prepared_statements", 200, "4");
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
+/* Its error is that of one that is outdated. Were the server told to forget it, that would be an
+ * error, too, and end the transaction. */
+static void test_a_statement_that_was_never_prepared_is_not_forgotten(void **state)
+{
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_get("/transaction?sql=SELECT%201&end=commit", 200);
+    assert_memory_equal(
+        pg_get(pg_path("/query?sql=", "SELECT count(*) FROM world FOR UPDATE", ""), 502),
+        "EREMOTEIO 0A000", 15);
+    pg_get("/transaction?sql=SELECT%202&end=commit", 200);
+    server_stop(&rig);
+    pg_reset();
+}
+
 /* The server forgets all statements, and does not say so. */
 #define FORGET_UNSEEN "DO $$BEGIN EXECUTE 'DEALLOCATE ALL'; END$$"
 
@@ -302,6 +340,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_one_and_many),
         cmocka_unit_test(test_statements_are_prepared_once),
+        cmocka_unit_test(test_statements_are_forgotten_after_a_failed_transaction),
+        cmocka_unit_test(test_a_statement_that_was_never_prepared_is_not_forgotten),
         cmocka_unit_test(test_statements_that_are_outdated),
         cmocka_unit_test(test_the_queue_is_bounded),
         cmocka_unit_test(test_leaving_the_queue),

@@ -3,6 +3,7 @@
 #include "pg_rig.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -23,6 +24,54 @@ static void test_a_deadline_cancels_the_query(void **state)
     pg_await_counter("connections", pg_counter("connects")); /* none was closed */
     server_stop(&rig);
     pg_reset();
+}
+
+/* A line of the status of a thread; false if it has ended. */
+static bool read_status(const char *dir, const char *task, const char *field, char line[128])
+{
+    char path[320];
+    snprintf(path, sizeof path, "%s/%s/status", dir, task);
+    FILE *f = fopen(path, "r");
+    bool found = false;
+    while (f && !found && fgets(line, 128, f)) found = strncmp(line, field, strlen(field)) == 0;
+    if (f) fclose(f);
+    return found;
+}
+
+/* Whether the server has a thread of that name; its CPUs. */
+static bool find_thread(const char *name, char cpus[128])
+{
+    char dir[64], line[128], wanted[64];
+    bool found = false;
+    snprintf(dir, sizeof dir, "/proc/%d/task", (int)rig.pid);
+    snprintf(wanted, sizeof wanted, "Name:\t%s\n", name);
+    DIR *tasks = opendir(dir);
+    assert_non_null(tasks);
+    for (struct dirent *d; !found && (d = readdir(tasks));)
+        found = read_status(dir, d->d_name, "Name:", line) && strcmp(line, wanted) == 0 &&
+                read_status(dir, d->d_name, "Cpus_allowed:", cpus);
+    closedir(tasks);
+    return found;
+}
+
+/* It is no core's: it may use any CPU, and has a name of its own. */
+static void test_the_thread_that_cancels(void **state)
+{
+    char cpus[128], all[128];
+    struct client slow;
+    (void)state;
+    server_start(&rig);
+    pg_ask(&slow, sleep_path(""));
+    pg_await_running("pg_sleep(61)", 1);
+    client_reset(&slow);
+    pg_await_running("pg_sleep(61)", 0);
+    for (int i = 0; !find_thread("torc-pg-cancel", cpus); i++) {
+        assert_true(i < SERVER_SECONDS * 100);
+        sleep_ms(10);
+    }
+    assert_true(read_status("/proc", "self", "Cpus_allowed:", all));
+    assert_string_equal(cpus, all);
+    server_stop(&rig);
 }
 
 static void test_a_client_that_leaves_cancels_its_query(void **state)
@@ -278,6 +327,23 @@ static void test_restarted(void **state)
     server_stop(&rig);
 }
 
+/* The log tells what the server has said before it ended the connection. */
+static void test_terminated(void **state)
+{
+    struct client slow;
+    (void)state;
+    server_start(&rig);
+    pg_ask(&slow, sleep_path(""));
+    pg_await_running("pg_sleep(61)", 1);
+    pg_query("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+             "WHERE query = 'SELECT pg_sleep(61)'");
+    assert_string_equal(pg_answer(&slow, 502), "ECONNABORTED  ");
+    server_await_log(&rig, "torc: PostgreSQL: a connection broke: "
+                           "FATAL:  terminating connection due to administrator command\n");
+    assert_null(strstr(server_log(&rig), "belongs to no query"));
+    server_stop(&rig);
+}
+
 static void test_paused(void **state)
 {
     (void)state;
@@ -487,6 +553,7 @@ int main(int argc, char **argv)
     server_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_deadline_cancels_the_query),
+        cmocka_unit_test(test_the_thread_that_cancels),
         cmocka_unit_test(test_a_client_that_leaves_cancels_its_query),
         cmocka_unit_test(test_others_survive_a_cancel),
         cmocka_unit_test(test_a_cancel_long_over_repeats_nothing),
@@ -496,6 +563,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_many_cancels_at_once),
         cmocka_unit_test(test_down),
         cmocka_unit_test(test_restarted),
+        cmocka_unit_test(test_terminated),
         cmocka_unit_test(test_paused),
         cmocka_unit_test(test_end_while_paused),
         cmocka_unit_test(test_connecting_takes_too_long),

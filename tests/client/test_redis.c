@@ -74,6 +74,9 @@ static void test_refused_commands(void **state)
                                            "MONITOR",
                                            "WAIT&w=0&w=0",
                                            "CLIENT&w=reply&w=off",
+                                           "REPLCONF&w=ACK&w=0",
+                                           "SCRIPT&w=DEBUG&w=YES",
+                                           "POST",
                                            "",
                                            "RESET",
                                            "QUIT"};
@@ -88,6 +91,8 @@ static void test_refused_commands(void **state)
     }
     expect(&c, "/run", "!EINVAL");
     expect(&c, "/run?w=CLIENT&w=SETNAME&w=reply", "+OK");
+    expect(&c, "/run?w=ECHO&w=its+own", "$its own");
+    expect(&c, "/run?w=EVAL&w=return+1&w=0", ":1");
     client_close(&c);
     redis_rig_stop(&r);
 }
@@ -342,9 +347,45 @@ static void test_what_was_sent_is_not_repeated(void **state)
     answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){"", NULL}, "!ECONNABORTED");
     answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r", NULL}, "!ECONNABORTED");
     answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r\n", NULL}, ":1");
-    answered(fd, &r, "/run?w=BLPOP&w=k&w=0", (const char *const[]){"", NULL}, "!ECONNABORTED");
+    answered(fd, &r, "/run?w=BLPOP&w=k&w=0", (const char *const[]){":5\r\n", NULL},
+             "!ECONNABORTED"); /* sent once the connection's id is known */
     close(fd);
     redis_rig_stop(&r);
+}
+
+/* The connection ends before it is open: whoever waits for it is told so once, and not that the
+ * command may have taken effect. */
+static void test_connections_that_do_not_open(void **state)
+{
+    static const char full[] = "-ERR max number of clients reached\r\n",
+                      denied[] = "-DENIED Redis is running in protected mode\r\n";
+    static const struct {
+        const char *redis, *path, *answer, *line;
+    } cases[] = {
+        {"secret", "/run?w=INCR&w=k", "", "it has ended the connection"},
+        {"secret", "/run?w=INCR&w=k", full, "ERR max number of clients reached"},
+        {"secret", "/run?repeat=1&w=GET&w=k", "", "it has ended the connection"},
+        {"secret", "/subscribe?c=c", "", "it has ended the connection"},
+        {"", "/run?w=BLPOP&w=k&w=0", "", "it has ended the connection"},
+        {"", "/run?w=BLPOP&w=k&w=0", full, "ERR max number of clients reached"},
+        {"", "/run?w=BLPOP&w=k&w=0", denied, "DENIED Redis is running in protected mode"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct redis_rig r;
+        char line[128];
+        bool command = strncmp(cases[i].path, "/run", 4) == 0;
+        int fd = listen_with(&r, cases[i].redis);
+        answered(fd, &r, cases[i].path, (const char *const[]){cases[i].answer, NULL},
+                 "!ECONNREFUSED");
+        snprintf(line, sizeof line, ": %s\n", cases[i].line);
+        server_await_log(&r.server, line);
+        assert_true(stats_number(&r.server, "program.redis_connect_failures_total") == 1);
+        assert_true(stats_number(&r.server, "program.redis_refused_total") == command);
+        assert_true(stats_number(&r.server, "program.redis_commands_total") == 0);
+        close(fd);
+        redis_rig_stop(&r);
+    }
 }
 
 static void test_what_may_be_is_repeated(void **state)
@@ -462,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_what_was_sent_is_not_repeated),
+        cmocka_unit_test(test_connections_that_do_not_open),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_deadline_before_another_try),
         cmocka_unit_test(test_no_redis),

@@ -24,7 +24,9 @@ static void test_ordinary(void **state)
                                            "CLIENT ID",   "CLIENT",        "XREAD STREAMS BLOCK 0",
                                            "LPOP k",      "XREAD",         "XREADGROUP GROUP BLOCK",
                                            "SETEX k 1 v", "MULTIPLE",      "XREADGROUP",
-                                           "BLPOPS",      "XREAD STREAMS", "CLIENT REPLYING"};
+                                           "BLPOPS",      "XREAD STREAMS", "CLIENT REPLYING",
+                                           "SCRIPT LOAD", "SCRIPT",        "SET SCRIPT DEBUG",
+                                           "DEBUG REPLY", "CLUSTER INFO",  "CLIENT SETNAME REPLY"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         struct redis_kind k = kind(commands[i]);
@@ -63,7 +65,28 @@ static void test_blocking(void **state)
 static void test_refused(void **state)
 {
     static const char *const commands[] = {
-        "MULTI", "exec", "WATCH k", "SELECT 1", "CLIENT reply OFF", "WAIT 1 0"};
+        "MULTI",
+        "exec",
+        "WATCH k",
+        "SELECT 1",
+        "CLIENT reply OFF",
+        "WAIT 1 0",
+        "REPLCONF ACK 0",
+        "replconf GETACK *",
+        "SCRIPT DEBUG YES",
+        "script debug sync",
+        "READONLY",
+        "READWRITE",
+        "ASKING",
+        "POST / HTTP/1.1",
+        "Host: x",
+        "CLIENT TRACKING ON",
+        "CLIENT CACHING YES",
+        "CLIENT NO-TOUCH ON",
+        "CLIENT IMPORT-SOURCE ON",
+        "CLIENT CAPA redirect",
+        "CLUSTER SYNCSLOTS",
+    };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (!kind(commands[i]).refused) fail_msg("%s", commands[i]);
