@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import env, features, measure, options, progress, results, stats, table, workloads
+from .record import Beside
 from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
@@ -117,10 +118,17 @@ def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]]) -> 
     print(f"{label} {progress.plan(left, samples, wall)}", flush=True)
 
 
-def run(title: str, options: argparse.Namespace, take: Take, header: Sequence[str], rows: Rows) -> int:
+def run(
+    title: str,
+    options: argparse.Namespace,
+    take: Take,
+    header: Sequence[str],
+    rows: Rows,
+    beside: Beside | None = None,
+) -> int:
     """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
     try:
-        with Session(options.kind, options, title) as session:
+        with Session(options.kind, options, title, beside) as session:
             take(session)
             session.progress.clear()
             if found := rows(session.run):

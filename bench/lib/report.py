@@ -50,9 +50,10 @@ def _page(path: Path, directory: Path) -> Path:
     found = results.load(path)
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / path.name
+    place = page.beside(target)
     if target.resolve() != path.resolve():
         target.write_bytes(path.read_bytes())
-    return page.write(found, target.with_suffix(".html"))
+    return page.write(found, place)
 
 
 def _failed(error: OSError, directory: Path) -> bool:

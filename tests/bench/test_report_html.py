@@ -547,6 +547,23 @@ class Command(unittest.TestCase):
                 sorted(path.name for path in Path(other).iterdir()), ["index.html", "run.html", "run.json"]
             )
 
+    def test_a_page_replaces_no_result(self):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            path, link = Path(one) / "run.html", Path(one) / "link.json"
+            results.save(sample_results.scale_run("1,2,3"), path)
+            results.save(sample_results.scale_run("1,2,3"), link)
+            (Path(one) / "link.html").symlink_to(link)
+            before = path.read_bytes()
+            for source, name in ((path, "run"), (link, "link")):
+                code, out, err = self.report(source)
+                self.assertEqual((code, out), (1, ""))
+                self.assertEqual(
+                    err.splitlines()[-1], f"{source} would be its own page: name it otherwise, as {name}.json"
+                )
+            self.assertEqual(self.report(path, "--output", other)[0], 1)
+            self.assertEqual((path.read_bytes(), link.read_bytes()), (before, before))
+            self.assertEqual(list(Path(other).iterdir()), [])
+
     def test_where_no_page_can_be_is_what_is_named(self):
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / "r.json"

@@ -10,6 +10,18 @@ from pathlib import Path
 from .. import results
 from . import page
 
+INDEX = "index.html"
+
+
+def beside(source: Path) -> Path:
+    """Where the page of a result file goes: beside it, under its name. Refuses a name that leaves no place for one."""
+    target = source.with_suffix(".html")
+    if target.resolve() == source.resolve():
+        raise results.ResultsError(f"{source} would be its own page: name it otherwise, as {source.stem}.json")
+    if target.name == INDEX:
+        raise results.ResultsError(f"{source}: its page would be the index of the pages, {target}: name it otherwise")
+    return target
+
 
 def write(run: results.Run, path: Path) -> Path:
     """Writes a run's page; the result file is taken to be beside it under the same name."""
@@ -19,7 +31,7 @@ def write(run: results.Run, path: Path) -> Path:
 
 def write_index(directory: Path) -> Path:
     """Writes index.html over the result files in a directory."""
-    return _replace(directory / "index.html", page.index(directory))
+    return _replace(directory / INDEX, page.index(directory))
 
 
 def _replace(path: Path, content: str) -> Path:
