@@ -564,6 +564,39 @@ class Command(unittest.TestCase):
             self.assertEqual((path.read_bytes(), link.read_bytes()), (before, before))
             self.assertEqual(list(Path(other).iterdir()), [])
 
+    def test_no_page_replaces_another_in_silence(self):
+        with tempfile.TemporaryDirectory() as name:
+            top = Path(name)
+            files = [top / word for word in ("a/run.json", "b/run.json", "a/run.txt", "a/index.json", "a/link.json")]
+            for path in files[:4]:
+                results.save(sample_results.scale_run("1,2,3"), path)
+            files[4].symlink_to(files[0])
+            one, other, text, index, link = files
+            self.assertEqual(self.report(one, f"{top}/b/../a/run.json", link)[0], 0)
+            self.assertTrue((top / "a/run.html").exists() and (top / "a/link.html").exists())
+
+            code, out, err = self.report(one, other, index, "--output", top / "out")
+            self.assertEqual((code, len(out.splitlines())), (1, 2))
+            first, second = err.splitlines()[-2:]
+            self.assertEqual(first, f"{other}: no page of it: {top}/out/run.json is of {one}: give it another --output")
+            self.assertEqual(
+                second,
+                f"{top}/out/index.json: its page would be the index of the pages, {top}/out/index.html: "
+                "name it otherwise",
+            )
+            self.assertEqual(
+                sorted(path.name for path in (top / "out").iterdir()), ["index.html", "run.html", "run.json"]
+            )
+
+            code, out, err = self.report(one, text)
+            self.assertEqual((code, len(out.splitlines())), (1, 2))
+            self.assertIn(f"{text}: no page of it: {top}/a/run.html is of {one}: ", err)
+            (top / "a/run.html").unlink()
+            text.rename(top / "a/run.html")
+            before = (top / "a/run.html").read_bytes()
+            self.assertIn("run.html is one of the files", self.report(one, top / "a/run.html")[2])
+            self.assertEqual((top / "a/run.html").read_bytes(), before)
+
     def test_where_no_page_can_be_is_what_is_named(self):
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / "r.json"
