@@ -66,12 +66,13 @@ class Places:
 
 def _page(path: Path, directory: Path, places: Places) -> Path:
     """Writes the page of a file, with the raw data beside it, so that the page's link to it holds."""
-    found = results.load(path)
+    data = results.read(path)
+    found = results.parsed(data, path)
     target = places.take(directory / path.name, path)
     place = places.take(page.beside(target), path)
     directory.mkdir(parents=True, exist_ok=True)
     if target.resolve() != path.resolve():
-        target.write_bytes(path.read_bytes())
+        target.write_bytes(data)
     return page.write(found, place)
 
 

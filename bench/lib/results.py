@@ -336,16 +336,27 @@ def from_json(content: Any) -> Run:
 
 
 def load(path: Path) -> Run:
-    if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
-        raise ResultsError(f"{path}: not a regular file")
+    return parsed(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """What is in a file; a pipe can be read once."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
+            raise ResultsError(f"{path}: not a regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror or error}") from error
+
+
+def parsed(data: bytes, path: Path) -> Run:
+    """The run that these bytes of a file stand for."""
+    try:
+        content = json.loads(data.decode("utf-8"))
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be printed
         return from_json(content)
     except ResultsError as error:
         raise ResultsError(f"{path}: {error}") from error
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror or error}") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ResultsError(f"{path}: not a result file, from {place} on") from error

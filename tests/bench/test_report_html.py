@@ -7,8 +7,10 @@ import dataclasses
 import html.parser
 import io
 import json
+import os
 import re
 import shlex
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -596,6 +598,22 @@ class Command(unittest.TestCase):
             before = (top / "a/run.html").read_bytes()
             self.assertIn("run.html is one of the files", self.report(one, top / "a/run.html")[2])
             self.assertEqual((top / "a/run.html").read_bytes(), before)
+
+    def test_a_pipe_is_read_once(self):
+        with tempfile.TemporaryDirectory() as name:
+            kept, pipe, out = Path(name) / "kept.json", Path(name) / "pipe.json", Path(name) / "out"
+            results.save(sample_results.scale_run("1,2,3"), kept)
+            os.mkfifo(pipe)
+            again = 'cat "$1" > "$2"; while : > "$2"; do :; done'  # who reads it again finds it empty
+            feed = subprocess.Popen(["cat", kept], stdout=subprocess.PIPE)
+            with feed, subprocess.Popen(["sh", "-c", again, "sh", kept, pipe]) as writer:
+                number = str(feed.stdout.fileno())
+                code, _, err = self.report("--output", out, pipe, f"/dev/fd/{number}")
+                writer.kill()
+            self.assertEqual((code, err.replace(f"note: {svg.MISSING}\n", "")), (0, ""))
+            for written in ("pipe.json", number):
+                self.assertEqual((out / written).read_bytes(), kept.read_bytes())
+                self.assertTrue((out / written).with_suffix(".html").exists())
 
     def test_where_no_page_can_be_is_what_is_named(self):
         with tempfile.TemporaryDirectory() as name:
