@@ -212,7 +212,8 @@ def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
 
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
     """The ratios of each round that has both variants: one for each pair of parts measured side by
-    side, or one of the whole samples where they have no parts."""
+    side, or one of the whole samples where they have no parts. There is none of what is not above 0,
+    as memory where other memory was given back."""
     others = {sample.round: sample for sample in cell.valid(denominator)}
     pairs = [(one, others[one.round]) for one in cell.valid(numerator) if one.round in others]
     return [ratios for one, other in pairs if (ratios := _pair_ratios(one, other, metric))]
@@ -224,7 +225,7 @@ def _pair_ratios(one: Sample, other: Sample, metric: str) -> list[float]:
         whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
         return [a[top] / a[bottom] / (b[top] / b[bottom]) for a, b in whole]
     above, below = value(one, metric), value(other, metric)
-    return [above / below] if above is not None and below else []
+    return [above / below] if above is not None and below is not None and min(above, below) > 0 else []
 
 
 def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST, noise: Noise | None = None) -> Ratio | None:

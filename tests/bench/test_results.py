@@ -134,6 +134,17 @@ class Ratios(unittest.TestCase):
         one.samples[1].invalid = "x"
         self.assertIsNone(results.ratio(one, "a", "b"))
 
+    def test_there_is_none_of_what_is_not_above_0(self):
+        one = cell(a=[1] * 6, b=[1] * 6)
+        pairs = ((-600, -300), (-600, 300), (600, -300), (0, 300), (600, 0), (300, 600))
+        for number, pair in enumerate(pairs):
+            for name, held in zip("ab", pair):
+                next(s for s in one.valid(name) if s.round == number).memory = {"kernel_bytes": held}
+        found = results.ratio(one, "a", "b", "memory.kernel_bytes")
+        self.assertEqual((found.median, found.pairs), (0.5, 1))
+        one.samples = [s for s in one.samples if s.round < 5]
+        self.assertIsNone(results.ratio(one, "a", "b", "memory.kernel_bytes"))
+
     def test_the_verdict_is_judged_against_the_noise(self):
         one = cell(a=[5000, 5000], b=[5050, 5050])
         noise = {"metric": results.COST, "low": 0.974, "median": 1.0, "high": 1.021, "pairs": 10}
