@@ -2,11 +2,10 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Sequence
 
-from . import newest, page, results
+from . import ending, newest, page, results
 from .page import svg
 
 SUMMARY = "write an HTML page for each result file, and an index of them"
@@ -24,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if not files:
         return newest.none_in(str(newest.RESULTS))
     if not svg.available():
-        print(f"note: {svg.MISSING}", file=sys.stderr)
+        ending.tell(f"note: {svg.MISSING}")
     failed, directories, places = False, {}, Places(files)
     for path in places.sources:
         directory = options.output or path.parent
@@ -33,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
             directories[directory] = True
         except results.ResultsError as error:
             if options.files:
-                print(error, file=sys.stderr)
+                ending.tell(str(error))
                 failed = True
             else:
                 newest.left_out(str(error))
@@ -78,5 +77,5 @@ def _page(path: Path, directory: Path, places: Places) -> Path:
 
 def _failed(error: OSError, directory: Path) -> bool:
     """Says why; a full disk names no file, so the directory is named."""
-    print(f"{error.filename or directory}: {error.strerror or error}", file=sys.stderr)
+    ending.tell(f"{error.filename or directory}: {error.strerror or error}")
     return True

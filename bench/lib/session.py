@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Any, Callable, Sequence
@@ -97,7 +96,7 @@ class Session:
                 return
             what = "saved before"
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
-        print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
+        ending.tell(f"what was {what} is in {self.path}; go on with: {again}")
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)
