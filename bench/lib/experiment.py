@@ -62,7 +62,8 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
     def add(name: str, kind: Any, metavar: str, text: str, **more: Any) -> None:
         parser.add_argument(name, type=kind, metavar=metavar, help=text, **more)
 
-    options.add_options(parser, skip=lists)
+    options.add_options(parser, skip=("--command", *lists))  # torc alone is measured
+    parser.set_defaults(commands=[])
     suited = [name for name in workloads.WORKLOADS if name not in ("idle", "latency")]  # have a cost per request
     add("--workload", names(suited), "NAME", f"the workload, of {', '.join(suited)} (plaintext)", default="plaintext")
     # A session reads one core count and one number of connections; the lists are called otherwise.

@@ -29,6 +29,8 @@ class Refusals(Runs):
             (["--build", "/nowhere"], "--build: takes a directory that exists"),
             (["--command", "x=y"], "--command: x needs its port"),
             (["--command", "x='{port}"], "--command: takes words"),
+            (["--command", "floor=x {port}"], "--command: floor is already the name of a subject"),
+            (["--command", "x=a {port}", "--command", "x=b {port}"], "--command: x is named twice: each needs"),
             (["--server-args", "'"], "--server-args: takes words"),
             (["--resume", "/nowhere.json"], "--resume: takes a result file"),
             (["--nonsense"], "--nonsense"),
@@ -44,6 +46,13 @@ class Refusals(Runs):
                 self.assertEqual(stop.exception.code, 2)
                 self.assertEqual(said.getvalue().count("\n"), 1)
                 self.assertIn(text, said.getvalue())
+
+    def test_a_command_is_refused_where_torc_alone_is_measured(self):
+        for kind in ("sweep", "ablate", "tune", "scale"):
+            said = io.StringIO()
+            with self.subTest(kind), contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+                cli.parse([kind, "--command", "own=true {port}"])
+            self.assertIn("unrecognized arguments: --command own=true {port}", said.getvalue())
 
     def test_help_lists_the_workloads(self):
         for command in ("compare", "sweep", "ablate", "tune", "scale"):
