@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import context
-from lib import peers, proc, program, workloads
+from lib import peers, proc, program, proxies, workloads
 from lib.peers import PEERS
 from lib.subject import Place, Variant
 
@@ -210,6 +210,31 @@ class Descriptions(unittest.TestCase):
             fake.chmod(0o755)
             with mock.patch.object(program, "installed", return_value=str(fake)):
                 self.assertIn("no jdk.compiler", PEERS["java"].refusal())
+
+    def test_a_path_that_a_configuration_cannot_have_is_refused_by_name(self):
+        told = {
+            "nginx": "'$\"\\\n\udce9",
+            "h2o": "'$\"\\\n\udce9",
+            "lighttpd": "'$\"\\\n\udce9",
+            "java": ":",
+            "node": "",
+        }
+        with mock.patch.object(program, "installed", return_value="/x"), mock.patch.object(
+            peers, "_java_missing", return_value=None
+        ):
+            for name, barred in told.items():
+                for letter in "'$\"\\\n\udce9:; #é-{}%":
+                    scratch = Path(f"/tmp/a{letter}b/torc-bench-1")
+                    why = PEERS[name].refusal(Place(scratch, scratch, scratch / "www"))
+                    with mock.patch.object(tempfile, "tempdir", str(scratch)):
+                        self.assertEqual(PEERS[name].refusal(), why)
+                    with self.subTest(name, letter=letter):
+                        self.assertEqual(why is not None, letter in barred, why)
+                    if why:
+                        text = f"{name} cannot have files in {str(scratch)!r}, for {letter!r} is in it: set TMPDIR"
+                        self.assertTrue(why.startswith(text), why)
+                        self.assertNotIn("\n", why)
+            self.assertIn("set TMPDIR", proxies.proxy("nginx").refusal(Place(Path("/"), Path("/$"), Path("/$/www"))))
 
     def test_descriptors_follow_the_hard_limit(self):
         for hard, want in ((1024, 1024), (resource.RLIM_INFINITY, peers.FILES_MAX), (1 << 30, peers.FILES_MAX)):
