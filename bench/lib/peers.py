@@ -33,6 +33,7 @@ FILE_SERVER = frozenset(FIXED | {name for name in WORKLOADS if name.startswith("
 
 # What a path in a configuration may not have: quotes and escapes, nginx's variables, and what YAML does not take.
 UNQUOTABLE = re.compile("[\"'$\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UTF_8 = "C.UTF-8"  # the locale in which Java finds files whose names are not ASCII
 LISTED = re.compile(":")  # what ends an entry of Java's class path
 
 JAVA_OPTIONS = (
@@ -154,10 +155,13 @@ def _java(place: Place, port: int, cores: int) -> list[str]:
     java, classes = _program("java"), place.scratch / "java"
     if not (classes / "Server.class").exists():  # java Server.java would keep the compiler in the server's memory
         compiler = (java, "-m", "jdk.compiler/com.sun.tools.javac.Main")
-        said = program.ask(*compiler, "-d", classes, SERVERS / "Server.java", seconds=120)
+        # Below scratch, for a compiler reads classes of its directory, and leaves files there where it fails.
+        words = ("-cp", classes, "-d", classes, SERVERS / "Server.java")
+        said = program.ask(*compiler, *words, directory=place.scratch, seconds=120, locale=UTF_8)
         if said.status != 0:
             lines = (said.errors or said.text).splitlines() or ["it printed nothing"]
-            raise ProcessError(f"java cannot compile Server.java: {lines[0]}")
+            why = next((line for line in lines if "error:" in line), lines[0])
+            raise ProcessError(f"java cannot compile Server.java: {why}")
     options = [f"-XX:ActiveProcessorCount={cores}", "-XX:-UsePerfData", *JAVA_OPTIONS, "-cp", str(classes)]
     return [java, *options, "Server", str(port), str(JAVA_THREADS), str(place.www)]
 
@@ -176,6 +180,8 @@ PEERS: dict[str, Subject] = {
         installed_peer("h2o", _H2O, "h2o", option="-v", barred=UNQUOTABLE, workloads=FILE_SERVER),
         installed_peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", barred=UNQUOTABLE, workloads=FILE_SERVER),
         installed_peer("Node.js", _node, "node", "nodejs", says_when_ready=True),
-        installed_peer("JDK HttpServer", _java, "java", barred=LISTED, says_when_ready=True),
+        installed_peer(
+            "JDK HttpServer", _java, "java", barred=LISTED, says_when_ready=True, environment=(("LC_ALL", UTF_8),)
+        ),
     )
 }

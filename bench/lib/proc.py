@@ -16,7 +16,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Callable, Iterator, Mapping, Sequence
+from typing import IO, Callable, Iterable, Iterator, Mapping, Sequence
 
 from .ending import ENDING_SIGNALS, held
 from .host import Machine
@@ -129,11 +129,13 @@ class Child:
         log: Path,
         output: int | IO[str] | None = subprocess.DEVNULL,
         alone: bool = False,
+        environment: Iterable[tuple[str, str]] = (),
     ) -> None:
         self.command, self.log, self.alone = list(command), log, alone
         self.mark = f"{os.getpid()}-{next(Child.count)}"
         self.usage: resource.struct_rusage | None = None
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        variables = {**os.environ, **dict(environment), MARK: self.mark}
 
         def prepare() -> None:
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -145,7 +147,7 @@ class Child:
         # A signal that ends us must not come between the start of a child and its entry in living.
         try:
             with held(), log.open("wb") as errors:
-                more = {"start_new_session": True, "preexec_fn": prepare, "env": {**os.environ, MARK: self.mark}}
+                more = {"start_new_session": True, "preexec_fn": prepare, "env": variables}
                 streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
                 self.process = subprocess.Popen(self.command, **streams, **more)
                 self.pid = self.process.pid

@@ -4,6 +4,7 @@ import http.client
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -34,7 +35,7 @@ class Common:
         missing = PEERS[cls.name].refusal()
         if missing:
             raise unittest.SkipTest(missing)
-        directory = tempfile.TemporaryDirectory(prefix="torc peers; #-")
+        directory = tempfile.TemporaryDirectory(prefix="torc péers; #{}%-")
         cls.addClassCleanup(directory.cleanup)
         scratch = Path(directory.name)
         www = scratch / "www"
@@ -183,6 +184,52 @@ class Node(Program, unittest.TestCase):
 
 class Java(Program, unittest.TestCase):
     name = "java"
+
+
+class Compiler(unittest.TestCase):
+    def setUp(self):
+        if missing := PEERS["java"].refusal():
+            self.skipTest(missing)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.top = Path(directory.name)
+
+    def place(self, name):
+        scratch = self.top / name
+        (scratch / "www/static").mkdir(parents=True)
+        return Place(scratch, scratch, scratch / "www")
+
+    def test_it_takes_nothing_from_where_it_is_started(self):
+        """Neither classes nor the locale, and leaves nothing there."""
+        here = self.top / "here"
+        here.mkdir()
+        (here / "Server.java").write_text("class Server {}")
+        (here / "Exchange.class").write_bytes(b"no class")
+        (here / "com").write_text("no package")
+        script = f"""if True:
+            import sys; sys.path.insert(0, {str(context.TOP / "bench")!r})
+            from pathlib import Path; from lib import peers; from lib.subject import Place, Variant
+            scratch = Path(sys.argv[1])
+            with peers.PEERS["java"].started(Place(scratch, scratch, scratch / "www"), Variant("x", "x", "java"), []):
+                print("runs")"""
+        for name, locale in (("plain", "C"), ("dürer", "POSIX")):
+            done = subprocess.run(
+                [sys.executable, "-B", "-X", "utf8", "-c", script, self.place(name).scratch],
+                cwd=here,
+                env={**os.environ, "LC_ALL": locale, "CLASSPATH": "."},
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual((done.stdout, done.stderr), ("runs\n", ""))
+        self.assertEqual(sorted(path.name for path in here.iterdir()), ["Exchange.class", "Server.java", "com"])
+
+    def test_the_reason_is_its_error(self):
+        place = self.place("plain")
+        (place.scratch / "Server.java").write_text("class Server { int x = unknown; }")
+        more = mock.patch.dict(os.environ, JAVA_TOOL_OPTIONS="-Dx=y")  # of which it says first that it has them
+        with more, mock.patch.object(peers, "SERVERS", place.scratch):
+            with self.assertRaisesRegex(proc.ProcessError, "^java cannot compile Server.java: .*error: cannot find"):
+                peers._java(place, 0, 1)
 
 
 class Descriptions(unittest.TestCase):
