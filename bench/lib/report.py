@@ -71,7 +71,7 @@ def _page(path: Path, directory: Path, places: Places) -> Path:
     place = places.take(page.beside(target), path)
     directory.mkdir(parents=True, exist_ok=True)
     if target.resolve() != path.resolve():
-        target.write_bytes(data)
+        results.write(data, target)
     return page.write(found, place)
 
 

@@ -1,5 +1,6 @@
 """The result file: what a run measured, read and written whole. Format 2; see bench/RESULTS.md."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -366,16 +367,28 @@ def parsed(data: bytes, path: Path) -> Run:
 
 
 def save(run: Run, path: Path) -> None:
-    """Writes a file so that it is either the old one or the new one, whatever happens."""
     text = json.dumps(to_json(run), separators=(",", ":"), default=str, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-            new = Path(scratch, path.name)
-            with new.open("w", encoding="utf-8", errors="replace") as out:  # a name need not be UTF-8
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            new.replace(path)
+        write(text.encode("utf-8", errors="replace"), path)  # a name need not be UTF-8
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def refuse_too_long(path: Path) -> None:
+    """An OSError where no file can have that name."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()
+
+
+def write(data: bytes, path: Path) -> None:
+    """Writes a file so that it is either the old one or the new one, whatever happens. Of a link it is what the link
+    leads to."""
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".torc-bench-", dir=path.parent) as scratch:
+        new = Path(scratch, path.name)  # as long a name as that of the file is no longer than one can be
+        with new.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(path)

@@ -208,6 +208,7 @@ def beside(path: Path, chosen: Path | None) -> Path:
     if config.resolve() == path.resolve():
         why = f"{path} would be the result file and the configuration"
         raise results.ResultsError(f"{why}: name {'another --config-file' if chosen else f'it {path.stem}.json'}")
+    results.refuse_too_long(config)
     return config
 
 
