@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Callable, Iterable, Iterator, Mapping, Sequence
 
+from . import room
 from .ending import ENDING_SIGNALS, held
 from .host import Machine
 
@@ -232,8 +233,14 @@ class Child:
             child.stop()
 
     def complaint(self) -> str:
+        """The last that it said, and that there is no room to say more."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it printed nothing"
+        return (lines[-1] if lines else "it printed nothing") + self.lacking()
+
+    def lacking(self) -> str:
+        """What is added to the reason of its failure."""
+        why = room.lacking(self.log.parent)
+        return f" ({why})" if why else ""
 
     def _until(self, found: Callable[[float], str | None], why: str) -> str:
         """What is found in time while it runs; found is told the seconds left."""
@@ -245,7 +252,7 @@ class Child:
             if status is not None:
                 raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
             time.sleep(0.005)
-        raise ProcessError(f"{self.command[0]} {why} after {READY_SECONDS:.0f} s")
+        raise ProcessError(f"{self.command[0]} {why} after {READY_SECONDS:.0f} s{self.lacking()}")
 
     def ready_url(self) -> str:
         """Waits for the line that says where it listens."""
@@ -269,7 +276,7 @@ class Child:
                     connection.settimeout(left)
                     connection.recv(1)
             except TimeoutError:
-                text = f"listens and does not answer after {READY_SECONDS:.0f} s"
+                text = f"listens and does not answer after {READY_SECONDS:.0f} s{self.lacking()}"
                 raise ProcessError(f"{self.command[0]} {text}") from None
             except ConnectionResetError:
                 pass

@@ -1,6 +1,7 @@
 """Options and subjects that torc-bench refuses, and how its options are read."""
 
 import contextlib
+import errno
 import io
 import os
 import unittest
@@ -67,6 +68,17 @@ class Refusals(Runs):
         for path, why in ((self.scratch, "Is a directory"), ("/proc/x.conf", "No such file")):
             said = self.refused("tune", "--config-file", str(path), "--build", str(self.build))
             self.assertIn(f"--config-file: {path} cannot be written: {why}", said)
+
+    def test_a_full_disk_that_no_error_names(self):
+        full = mock.Mock(f_bfree=0, f_bavail=0, f_frsize=4096, f_blocks=10**6, f_ffree=9, f_files=10)
+        error = OSError(errno.ENOSPC, "No space left on device")
+        words = ("compare", "io_uring", "epoll", *self.places)
+        with mock.patch.object(workloads, "write_static", side_effect=error):
+            with mock.patch.object(os, "statvfs", return_value=full):
+                done = self.bench_here(*words)
+        self.assertEqual(done.returncode, 1)
+        text = f"^torc-bench: {self.scratch}/tmp/torc-bench-\\S+ is full: make room .*: No space left on device\n"
+        self.assertRegex(done.stderr, text)
 
     def test_no_connection_is_possible(self):
         words = ("compare", "io_uring", "epoll", "--workloads", "plaintext", *self.places)
