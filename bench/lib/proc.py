@@ -1,4 +1,7 @@
-"""Child processes that never outlive the comparison, and the CPU time they use."""
+"""Child processes, which end with the comparison, and the CPU time they use.
+
+Where SIGKILL ends the comparison, what its children have started may go on: workers of nginx, say.
+"""
 
 from __future__ import annotations
 
@@ -116,9 +119,9 @@ def adopt_orphans() -> bool:
 
 class Child:
     """A process in a process group of its own, pinned to the given CPUs (none: not pinned). stop() ends it and all
-    that descends from it, in whatever session; entering a Child as a context stops it at the end. The kernel kills
-    it should this program die without doing so. One that is alone starts no others: to look for them takes CPU
-    beside what is measured."""
+    that descends from it, in whatever session; entering a Child as a context stops it at the end. Should this
+    program die without doing so, by SIGKILL, the kernel kills the process itself, and none that it has started. One
+    that is alone starts no others: to look for them takes CPU beside what is measured."""
 
     living: set[Child] = set()  # started and not stopped
     count = itertools.count()
