@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterator
 
+from . import room
 from .ending import held, obeying
 from .subject import SubjectError
 
@@ -40,7 +41,8 @@ def lock() -> Iterator[Path]:
         try:
             _remove_abandoned(path.parent)
             with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as scratch, obeying():
-                yield Path(scratch)
+                with room.named(scratch):
+                    yield Path(scratch)
         finally:
             with contextlib.suppress(OSError):  # another user's, left by a run that was killed
                 path.unlink()

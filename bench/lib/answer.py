@@ -1,12 +1,11 @@
 """torc-bench answer: whether, how and why to use io_uring here, from the newest run of every kind."""
 
 import argparse
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
-from . import ablate, ceiling, env, features, knee, results, scale, sweep
+from . import ablate, ceiling, ending, env, features, knee, results, scale, sweep
 from .newest import RESULTS, File, Files, Line, commit, none_in, runs_in, shown
 from .results import Cell, Run
 from .tally import Judged, Tally, measured, of_epoll, of_peers, variant
@@ -271,7 +270,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             files.append((path, results.load(path)))
         except results.ResultsError as error:
-            print(error, file=sys.stderr)
+            ending.tell(str(error))
             damaged = True
     found = answer(files)
     if found is None:

@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
         message = message.removeprefix("argument ")
         if message == "--server-args: expected one argument":  # '--depth 64' is one, --no-direct an option
             message += ", as in --server-args=--no-direct"
-        self.exit(2, f"torc-bench: {message}\n")
+        ending.say(message)
+        self.exit(2)
 
     def unknown(self, words: Sequence[str]) -> str:
         """What is said of arguments that it does not take."""

@@ -106,12 +106,14 @@ def open_streams() -> None:
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), out.encoding, *kept)
 
 
+def tell(text: str) -> None:
+    """A line on stderr. One that cannot be written, for what it goes to is full or gone, ends nothing."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def say(text: str) -> None:
-    """A line on stderr, where that can be written."""
-    try:
-        print(f"torc-bench: {text}", file=sys.stderr, flush=True)
-    except OSError:
-        pass
+    tell(f"torc-bench: {text}")
 
 
 def failed(error: OSError) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import env, features, measure, options, progress, results, stats, table, workloads
+from .record import Beside
 from .results import Cell
 from .session import Session
 from .subject import SubjectError, Variant
@@ -61,7 +62,8 @@ def add_options(parser: argparse.ArgumentParser, lists: Sequence[str] = ()) -> N
     def add(name: str, kind: Any, metavar: str, text: str, **more: Any) -> None:
         parser.add_argument(name, type=kind, metavar=metavar, help=text, **more)
 
-    options.add_options(parser, skip=lists)
+    options.add_options(parser, skip=("--command", *lists))  # torc alone is measured
+    parser.set_defaults(commands=[])
     suited = [name for name in workloads.WORKLOADS if name not in ("idle", "latency")]  # have a cost per request
     add("--workload", names(suited), "NAME", f"the workload, of {', '.join(suited)} (plaintext)", default="plaintext")
     # A session reads one core count and one number of connections; the lists are called otherwise.
@@ -117,10 +119,17 @@ def expect(label: str, *parts: tuple[Experiment, Sequence[tuple[str, int]]]) -> 
     print(f"{label} {progress.plan(left, samples, wall)}", flush=True)
 
 
-def run(title: str, options: argparse.Namespace, take: Take, header: Sequence[str], rows: Rows) -> int:
+def run(
+    title: str,
+    options: argparse.Namespace,
+    take: Take,
+    header: Sequence[str],
+    rows: Rows,
+    beside: Beside | None = None,
+) -> int:
     """A subcommand: takes the measurements in a session, then prints their table and conclusions."""
     try:
-        with Session(options.kind, options, title) as session:
+        with Session(options.kind, options, title, beside) as session:
             take(session)
             session.progress.clear()
             if found := rows(session.run):

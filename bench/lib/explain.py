@@ -127,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
     for claim, why in missing:
         _leave_out(left_out, claim, why)
     if claims:
-        with Session("explain", options, QUESTION) as session:
+        with Session("explain", options, QUESTION, page.beside) as session:
             kept = session.run.extra.setdefault("experiments", [])
             session.run.extra["left_out"] = left_out
             done = {one["name"] for one in kept}
@@ -179,4 +179,4 @@ def _page(session: Session) -> str:
     """Writes the page, and says where it is."""
     if not svg.available():
         return svg.MISSING
-    return f"page: {page.write(session.run, session.path.with_suffix('.html'))}"
+    return f"page: {page.write(session.run, page.beside(session.path))}"

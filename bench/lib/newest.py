@@ -6,11 +6,10 @@ another commit is used where the newest commit has none, and named.
 
 import functools
 import os
-import sys
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
-from . import env, remarks, results
+from . import ending, env, remarks, results
 from .results import Run
 from .words import say
 
@@ -108,10 +107,10 @@ def runs_in(directory: Path) -> tuple[list[File], list[str]]:
 @functools.cache
 def left_out(why: str) -> None:
     """Says once that a file among others was passed over."""
-    print(f"left out: {why}", file=sys.stderr)
+    ending.tell(f"left out: {why}")
 
 
 def none_in(place: str) -> int:
     """Says that there is nothing to read; the exit status."""
-    print(f"no result file in {place}: bench/torc-bench compare io_uring epoll makes one", file=sys.stderr)
+    ending.tell(f"no result file in {place}: bench/torc-bench compare io_uring epoll makes one")
     return 1

@@ -48,6 +48,16 @@ def workload_names(text: str) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
+class Commands(argparse.Action):
+    """Keeps every --command; each has a name of its own."""
+
+    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, one: Any, _: Any = None) -> None:
+        kept = getattr(options, self.dest)
+        if one.name in [other.name for other in kept]:
+            raise argparse.ArgumentError(self, f"{one.name} is named twice: each needs a name of its own")
+        setattr(options, self.dest, [*kept, one])
+
+
 def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> None:
     """The options that every measuring subcommand has, but for those it defines otherwise."""
 
@@ -62,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser, skip: Sequence[str] = ()) -> No
     add("--cores", type=positive, metavar="N", default=1, help="cores of each server (1)")
     add("--server-args", type=words, metavar="ARGS", default=[], help="more options for every torc, as one argument")
     text = "a server of your own, called NAME from then on, with {port} where its port goes (or NAME:PORT=COMMAND); "
-    more = {"metavar": "NAME=COMMAND", "action": "append", "default": [], "help": text + "{cores} and {www} too"}
+    more = {"metavar": "NAME=COMMAND", "action": Commands, "default": [], "help": text + "{cores} and {www} too"}
     add("--command", type=user_command, dest="commands", **more)
     text = "the build directory to measure (build/release)"
     add("--build", type=directory, metavar="DIR", default=DEFAULT_BUILD, help=text)

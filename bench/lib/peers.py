@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 import resource
+import tempfile
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -30,6 +31,11 @@ ANSWERS = {"plaintext": "Hello, World!", "json": '{"message":"Hello, World!"}', 
 FIXED = {"plaintext", "json", "pipelined", "short-lived", "idle", "latency"}
 FILE_SERVER = frozenset(FIXED | {name for name in WORKLOADS if name.startswith("static-")})
 
+# What a path in a configuration may not have: quotes and escapes, nginx's variables, and what YAML does not take.
+UNQUOTABLE = re.compile("[\"'$\\\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UTF_8 = "C.UTF-8"  # the locale in which Java finds files whose names are not ASCII
+LISTED = re.compile(":")  # what ends an entry of Java's class path
+
 JAVA_OPTIONS = (
     "-Dsun.net.httpserver.nodelay=true",  # without it every reply waits 40 ms for an ACK
     "-Dsun.net.httpserver.maxIdleConnections=1000000",  # beyond 200 it closes kept connections
@@ -37,14 +43,27 @@ JAVA_OPTIONS = (
 )
 
 
-def installed_peer(label: str, command: Command, *programs: str, option: str = "--version", **more: Any) -> Subject:
-    """A subject that has to be installed; programs are the names that it goes by."""
+def installed_peer(
+    label: str,
+    command: Command,
+    *programs: str,
+    option: str = "--version",
+    barred: re.Pattern[str] | None = None,
+    **more: Any,
+) -> Subject:
+    """A subject that has to be installed; programs are the names that it goes by, barred what the paths of its files
+    may not have."""
     name = programs[0]
 
-    def refusal(_: Place | None = None) -> str | None:
+    def refusal(place: Place | None = None) -> str | None:
         """One line with the remedy."""
         if program.installed(*programs) is None:
             return f"{name} is not installed: {REMEDY}"
+        scratch = str(place.scratch if place else tempfile.gettempdir())
+        if barred and (wrong := barred.search(scratch)):
+            return (
+                f"{name} cannot have files in {scratch!r}, for {wrong[0]!r} is in it: set TMPDIR to another directory"
+            )
         return _java_missing() if name == "java" else None
 
     def version() -> str | None:
@@ -136,10 +155,13 @@ def _java(place: Place, port: int, cores: int) -> list[str]:
     java, classes = _program("java"), place.scratch / "java"
     if not (classes / "Server.class").exists():  # java Server.java would keep the compiler in the server's memory
         compiler = (java, "-m", "jdk.compiler/com.sun.tools.javac.Main")
-        said = program.ask(*compiler, "-d", classes, SERVERS / "Server.java", seconds=120)
+        # Below scratch, for a compiler reads classes of its directory, and leaves files there where it fails.
+        words = ("-cp", classes, "-d", classes, SERVERS / "Server.java")
+        said = program.ask(*compiler, *words, directory=place.scratch, seconds=120, locale=UTF_8)
         if said.status != 0:
             lines = (said.errors or said.text).splitlines() or ["it printed nothing"]
-            raise ProcessError(f"java cannot compile Server.java: {lines[0]}")
+            why = next((line for line in lines if "error:" in line), lines[0])
+            raise ProcessError(f"java cannot compile Server.java: {why}")
     options = [f"-XX:ActiveProcessorCount={cores}", "-XX:-UsePerfData", *JAVA_OPTIONS, "-cp", str(classes)]
     return [java, *options, "Server", str(port), str(JAVA_THREADS), str(place.www)]
 
@@ -154,10 +176,12 @@ _LIGHTTPD = _configured("lighttpd", "-D", "-f")
 PEERS: dict[str, Subject] = {
     peer.name: peer
     for peer in (
-        installed_peer("nginx", _NGINX, "nginx", option="-v", workloads=FILE_SERVER),
-        installed_peer("h2o", _H2O, "h2o", option="-v", workloads=FILE_SERVER),
-        installed_peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", workloads=FILE_SERVER),
+        installed_peer("nginx", _NGINX, "nginx", option="-v", barred=UNQUOTABLE, workloads=FILE_SERVER),
+        installed_peer("h2o", _H2O, "h2o", option="-v", barred=UNQUOTABLE, workloads=FILE_SERVER),
+        installed_peer("lighttpd", _LIGHTTPD, "lighttpd", option="-v", barred=UNQUOTABLE, workloads=FILE_SERVER),
         installed_peer("Node.js", _node, "node", "nodejs", says_when_ready=True),
-        installed_peer("JDK HttpServer", _java, "java", says_when_ready=True),
+        installed_peer(
+            "JDK HttpServer", _java, "java", barred=LISTED, says_when_ready=True, environment=(("LC_ALL", UTF_8),)
+        ),
     )
 }

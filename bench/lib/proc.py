@@ -1,4 +1,7 @@
-"""Child processes that never outlive the comparison, and the CPU time they use."""
+"""Child processes, which end with the comparison, and the CPU time they use.
+
+Where SIGKILL ends the comparison, what its children have started may go on: workers of nginx, say.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Callable, Iterator, Mapping, Sequence
+from typing import IO, Callable, Iterable, Iterator, Mapping, Sequence
 
+from . import room
 from .ending import ENDING_SIGNALS, held
 from .host import Machine
 
@@ -115,9 +119,9 @@ def adopt_orphans() -> bool:
 
 class Child:
     """A process in a process group of its own, pinned to the given CPUs (none: not pinned). stop() ends it and all
-    that descends from it, in whatever session; entering a Child as a context stops it at the end. The kernel kills
-    it should this program die without doing so. One that is alone starts no others: to look for them takes CPU
-    beside what is measured."""
+    that descends from it, in whatever session; entering a Child as a context stops it at the end. Should this
+    program die without doing so, by SIGKILL, the kernel kills the process itself, and none that it has started. One
+    that is alone starts no others: to look for them takes CPU beside what is measured."""
 
     living: set[Child] = set()  # started and not stopped
     count = itertools.count()
@@ -129,11 +133,13 @@ class Child:
         log: Path,
         output: int | IO[str] | None = subprocess.DEVNULL,
         alone: bool = False,
+        environment: Iterable[tuple[str, str]] = (),
     ) -> None:
         self.command, self.log, self.alone = list(command), log, alone
         self.mark = f"{os.getpid()}-{next(Child.count)}"
         self.usage: resource.struct_rusage | None = None
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        variables = {**os.environ, **dict(environment), MARK: self.mark}
 
         def prepare() -> None:
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -145,7 +151,7 @@ class Child:
         # A signal that ends us must not come between the start of a child and its entry in living.
         try:
             with held(), log.open("wb") as errors:
-                more = {"start_new_session": True, "preexec_fn": prepare, "env": {**os.environ, MARK: self.mark}}
+                more = {"start_new_session": True, "preexec_fn": prepare, "env": variables}
                 streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
                 self.process = subprocess.Popen(self.command, **streams, **more)
                 self.pid = self.process.pid
@@ -230,8 +236,14 @@ class Child:
             child.stop()
 
     def complaint(self) -> str:
+        """The last that it said, and that there is no room to say more."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it printed nothing"
+        return (lines[-1] if lines else "it printed nothing") + self.lacking()
+
+    def lacking(self) -> str:
+        """What is added to the reason of its failure."""
+        why = room.lacking(self.log.parent)
+        return f" ({why})" if why else ""
 
     def _until(self, found: Callable[[float], str | None], why: str) -> str:
         """What is found in time while it runs; found is told the seconds left."""
@@ -243,7 +255,7 @@ class Child:
             if status is not None:
                 raise ProcessError(f"{self.command[0]} ended ({status}): {self.complaint()}")
             time.sleep(0.005)
-        raise ProcessError(f"{self.command[0]} {why} after {READY_SECONDS:.0f} s")
+        raise ProcessError(f"{self.command[0]} {why} after {READY_SECONDS:.0f} s{self.lacking()}")
 
     def ready_url(self) -> str:
         """Waits for the line that says where it listens."""
@@ -267,7 +279,7 @@ class Child:
                     connection.settimeout(left)
                     connection.recv(1)
             except TimeoutError:
-                text = f"listens and does not answer after {READY_SECONDS:.0f} s"
+                text = f"listens and does not answer after {READY_SECONDS:.0f} s{self.lacking()}"
                 raise ProcessError(f"{self.command[0]} {text}") from None
             except ConnectionResetError:
                 pass

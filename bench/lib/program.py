@@ -23,10 +23,10 @@ class Said(NamedTuple):
         return lines[-1].removeprefix("torc: ")
 
 
-def ask(*words: str | Path, directory: Path | None = None, seconds: float = 20) -> Said:
+def ask(*words: str | Path, directory: Path | None = None, seconds: float = 20, locale: str = "C") -> Said:
     """Runs a short command to its end. What it prints is parsed, so it is asked in English."""
     plain = {"stdin": subprocess.DEVNULL, "capture_output": True, "encoding": "utf-8", "errors": "replace"}
-    english = {**os.environ, "LC_ALL": "C"}
+    english = {**os.environ, "LC_ALL": locale}
     try:
         done = subprocess.run(words, cwd=directory, timeout=seconds, env=english, **plain)
     except (OSError, subprocess.TimeoutExpired) as error:

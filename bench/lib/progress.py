@@ -1,5 +1,6 @@
 """Where a run stands: one line that overwrites itself on a terminal, plain lines elsewhere."""
 
+import contextlib
 import shutil
 import sys
 import time
@@ -40,16 +41,20 @@ class Progress:
         if self.terminal:
             full = BAR_CELLS * self.done // max(self.total, 1)
             bar = "█" * full + "░" * (BAR_CELLS - full)
-            self.stream.write(f"\r\033[K{bar} {self.done + 1}/{self.total} {what}{left}")
+            self._write(f"\r\033[K{bar} {self.done + 1}/{self.total} {what}{left}")
         elif what.partition(":")[0] != self.last:
             self.last = what.partition(":")[0]
-            self.stream.write(f"[{self.done + 1}/{self.total}] {self.last}{left}\n")
-        self.stream.flush()
+            self._write(f"[{self.done + 1}/{self.total}] {self.last}{left}\n")
         self.done += 1
 
     def clear(self) -> None:
         if self.terminal:
-            self.stream.write("\r\033[K")
+            self._write("\r\033[K")
+
+    def _write(self, text: str) -> None:
+        """What cannot be written, for the stream's file is full or gone, ends no measurement."""
+        with contextlib.suppress(OSError):
+            self.stream.write(text)
             self.stream.flush()
 
 
@@ -66,7 +71,7 @@ class Steps(Progress):
         """The next step; what it does meanwhile can be told to what is returned."""
         self.title, self.begun = title, time.monotonic()
         if not self.terminal:
-            self.stream.write(f"[{self.done + 1}/{self.total}] {title}{self._left()}\n")
+            self._write(f"[{self.done + 1}/{self.total}] {title}{self._left()}\n")
         self.move("")
         return self.move
 
@@ -77,8 +82,7 @@ class Steps(Progress):
             full = int(BAR_CELLS * share)
             text = f"{self.done + 1}/{self.total} {self.title}{self._left()}{': ' if what else ''}{what}"
             text = text[: max(shutil.get_terminal_size().columns - BAR_CELLS - 2, 20)]
-            self.stream.write(f"\r\033[K{'█' * full}{'░' * (BAR_CELLS - full)} {text}")
-        self.stream.flush()
+            self._write(f"\r\033[K{'█' * full}{'░' * (BAR_CELLS - full)} {text}")
 
     def end(self) -> None:
         self.clear()

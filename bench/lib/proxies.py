@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from .peers import DESCRIPTORS_SPARE, configure, files_possible, installed_peer, words_of
+from .peers import DESCRIPTORS_SPARE, UNQUOTABLE, configure, files_possible, installed_peer, words_of
 from .subject import Place, Server, Subject
 
 OPTIONS = {"nginx": ("-p", "{scratch}", "-e", "stderr", "-c"), "haproxy": ("-q", "-f")}
@@ -13,6 +13,7 @@ LABELS = {"nginx": "nginx", "haproxy": "HAProxy"}
 LOG = {"nginx": ("off", "'{scratch}/proxy-nginx.trace' trace"), "haproxy": ("no log", "log global")}  # without and with
 # What the lines of their logs have: a traceparent, when its answer was sent (since 1970), and how long that took.
 LINE = re.compile(r"^([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}) ([\d.]+) ([\d.]+)$", re.MULTILINE)
+BARRED = {"nginx": UNQUOTABLE, "haproxy": None}  # no path is in HAProxy's configuration
 MS = {"nginx": (1e3, 1e3), "haproxy": (1e-3, 1.0)}  # in the units of these two
 
 
@@ -27,7 +28,7 @@ def proxy(name: str, upstream: int = 0, limit: int = 0, logs: bool = False) -> S
         options = [word for word in OPTIONS[name] if word != "-q" or not logs]  # quiet, HAProxy closes its stderr
         return words_of(place, name, options, configure(place, f"proxy-{name}", port, cores, **values))
 
-    return installed_peer(LABELS[name], command, name, option="-v")
+    return installed_peer(LABELS[name], command, name, option="-v", barred=BARRED[name])
 
 
 def traced(name: str, place: Place, front: Server) -> dict[str, tuple[float, float]]:

@@ -5,10 +5,13 @@ import itertools
 import os
 import shlex
 from pathlib import Path
+from typing import Callable
 
 from . import results
 from .results import Run
 from .subject import SubjectError
+
+Beside = Callable[[Path], object]  # refuses a result file whose name leaves no place for what is written beside it
 
 
 def refuse_to_replace(path: Path) -> None:
@@ -28,8 +31,8 @@ class Record:
     """Where a run is written: a file that goes on (resumed), one that the user chose, or else the
     path with the first number that is free."""
 
-    def __init__(self, run: Run, path: Path, chosen: bool, resumed: bool) -> None:
-        self.run, self.path = run, path
+    def __init__(self, run: Run, path: Path, chosen: bool, resumed: bool, beside: Beside | None = None) -> None:
+        self.run, self.path, self.beside = run, path, beside
         self.chosen, self.resumed = chosen, resumed
         self.made = self.kept = False  # whether the file is of this run, and has samples of it
 
@@ -49,6 +52,8 @@ class Record:
     def _claim(self) -> None:
         first = self.path
         for number in itertools.count(2):
+            if self.beside and self.path.name:
+                self.beside(self.path)
             try:
                 os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
                 self.made = True

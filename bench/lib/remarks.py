@@ -4,7 +4,7 @@ load generator that was the bottleneck, a noisy machine."""
 import statistics
 from typing import Any, Iterator, Mapping, Sequence
 
-from .results import Cell, Run, Sample
+from .results import Cell, Run, Sample, metrics, value
 from .verdict import Noise
 from .words import COST, say
 
@@ -33,6 +33,10 @@ def cell_notes(cell: Cell) -> list[str]:
     for name in cell.names:
         if retaken := sum(sample.retaken for sample in cell.samples if sample.variant == name):
             notes.append(say("retaken", cell.label(name), retaken))
+    for name, mine in samples.items():
+        for metric in metrics("idle"):
+            if below := sum(found is not None and found <= 0 for found in (value(s, metric) for s in mine)):
+                notes.append(say("no_ratio", cell.label(name), metric, below))
     for name, mine in samples.items():
         unsent, others = sum(s.unsent for s in mine), disturbed(mine)
         if unsent > UNSENT * max(sum(s.requests for s in mine), 1):

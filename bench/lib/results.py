@@ -1,5 +1,6 @@
 """The result file: what a run measured, read and written whole. Format 2; see bench/RESULTS.md."""
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -212,7 +213,8 @@ def by_round(cell: Cell, variant: str, metric: str) -> dict[int, float]:
 
 def round_ratios(cell: Cell, numerator: str, denominator: str, metric: str) -> list[list[float]]:
     """The ratios of each round that has both variants: one for each pair of parts measured side by
-    side, or one of the whole samples where they have no parts."""
+    side, or one of the whole samples where they have no parts. There is none of what is not above 0,
+    as memory where other memory was given back."""
     others = {sample.round: sample for sample in cell.valid(denominator)}
     pairs = [(one, others[one.round]) for one in cell.valid(numerator) if one.round in others]
     return [ratios for one, other in pairs if (ratios := _pair_ratios(one, other, metric))]
@@ -224,7 +226,7 @@ def _pair_ratios(one: Sample, other: Sample, metric: str) -> list[float]:
         whole = [pair for pair in zip(one.parts, other.parts) if all(min(part) > 0 for part in pair)]
         return [a[top] / a[bottom] / (b[top] / b[bottom]) for a, b in whole]
     above, below = value(one, metric), value(other, metric)
-    return [above / below] if above is not None and below else []
+    return [above / below] if above is not None and below is not None and min(above, below) > 0 else []
 
 
 def ratio(cell: Cell, numerator: str, denominator: str, metric: str = COST, noise: Noise | None = None) -> Ratio | None:
@@ -336,16 +338,27 @@ def from_json(content: Any) -> Run:
 
 
 def load(path: Path) -> Run:
-    if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
-        raise ResultsError(f"{path}: not a regular file")
+    return parsed(read(path), path)
+
+
+def read(path: Path) -> bytes:
+    """What is in a file; a pipe can be read once."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not (path.is_file() or path.is_fifo()):  # some devices never end
+            raise ResultsError(f"{path}: not a regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror or error}") from error
+
+
+def parsed(data: bytes, path: Path) -> Run:
+    """The run that these bytes of a file stand for."""
+    try:
+        content = json.loads(data.decode("utf-8"))
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair cannot be printed
         return from_json(content)
     except ResultsError as error:
         raise ResultsError(f"{path}: {error}") from error
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror or error}") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ResultsError(f"{path}: not a result file, from {place} on") from error
@@ -354,16 +367,32 @@ def load(path: Path) -> Run:
 
 
 def save(run: Run, path: Path) -> None:
-    """Writes a file so that it is either the old one or the new one, whatever happens."""
     text = json.dumps(to_json(run), separators=(",", ":"), default=str, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-            new = Path(scratch, path.name)
-            with new.open("w", encoding="utf-8", errors="replace") as out:  # a name need not be UTF-8
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            new.replace(path)
+        write(text.encode("utf-8", errors="replace"), path)  # a name need not be UTF-8
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def refuse_too_long(path: Path) -> None:
+    """An OSError where no file can have that name."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()
+
+
+def write(data: bytes, path: Path) -> None:
+    """Writes a file so that it is either the old one or the new one, whatever happens. Of a link it is what the link
+    leads to."""
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".torc-bench-", dir=path.parent) as scratch:
+        new = Path(scratch, path.name)  # as long a name as that of the file is no longer than one can be
+        try:
+            with new.open("wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        except OSError as error:
+            error.filename = str(path)  # that of a full disk names none
+            raise
+        new.replace(path)

@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Any, Callable, Sequence
@@ -18,7 +17,7 @@ from . import alone, doctor, ending, env, idle, load, measure, remarks, results,
 from .options import TOP, add_options  # noqa: F401 (subcommands take add_options from here)
 from .proc import Child, ProcessError
 from .progress import Progress
-from .record import Record
+from .record import Beside, Record
 from .subject import Place, Subject, SubjectError, Variant
 from .subjects import FLOORS, known
 from .workloads import Workload
@@ -38,7 +37,7 @@ class Session:
     """A run from its first check to its finished file. Used as a context: it stops every process
     at the end and keeps what was measured, however it ends."""
 
-    def __init__(self, kind: str, options: argparse.Namespace, title: str = "") -> None:
+    def __init__(self, kind: str, options: argparse.Namespace, title: str = "", beside: Beside | None = None) -> None:
         self.options = options
         self.resumed: results.Run | None = getattr(options, "resumed", None)
         self.subjects = {**known(), **{one.name: one for one in options.commands}}
@@ -50,7 +49,7 @@ class Session:
             self.run.options = _plain(options)
         default = TOP / "bench/results" / time.strftime(f"{kind}-%Y%m%d-%H%M%S.json")
         path = getattr(options, "resume", None) or options.json or default
-        self.record = Record(self.run, path, options.json is not None, self.resumed is not None)
+        self.record = Record(self.run, path, options.json is not None, self.resumed is not None, beside)
         self.start = time.monotonic() - self.run.seconds
         self.progress = Progress(0)
         self.checked: dict[tuple[Any, ...], list[Variant]] = {}
@@ -97,7 +96,7 @@ class Session:
                 return
             what = "saved before"
         again = f"bench/torc-bench {self.run.kind} --resume {shlex.quote(str(self.path))}"
-        print(f"what was {what} is in {self.path}; go on with: {again}", file=sys.stderr)
+        ending.tell(f"what was {what} is in {self.path}; go on with: {again}")
 
     def _describe(self) -> None:
         environment = env.collect(TOP, self.place.build)

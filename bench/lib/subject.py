@@ -72,6 +72,7 @@ class Subject:
     takes_args: bool = False  # options of a variant and of --server-args
     port: int = 0  # a fixed one; 0: any
     trusted: bool = True  # answers unlike the others' are an error, not a reason to leave it out
+    environment: tuple[tuple[str, str], ...] = ()  # more than ours
     refusal: Callable[..., str | None] = lambda place: None  # why it cannot run here
     version: Callable[[], str | None] = lambda: None
 
@@ -102,7 +103,7 @@ class Subject:
         if self.takes_args:
             command += [*place.server_args, *variant.args]
         place.started[variant.name] = command
-        child = Child(command, cpus, place.scratch / f"{self.name}-{next(_LOGS)}.log")
+        child = Child(command, cpus, place.scratch / f"{self.name}-{next(_LOGS)}.log", environment=self.environment)
         try:
             if not self.says_when_ready:
                 child.serves(port)

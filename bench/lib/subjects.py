@@ -82,7 +82,7 @@ def user_command(text: str) -> Subject:
         raise SubjectError(f"{name} needs its port: {{port}} in the command, or {name}:PORT=COMMAND")
     if fixed > 65535:
         raise SubjectError(f"takes a port up to 65535, not {fixed}")
-    if name in known():
+    if name in known() or name in GROUPS:
         raise SubjectError(f"{name} is already the name of a subject")
 
     def command(place: Place, port: int, cores: int) -> list[str]:

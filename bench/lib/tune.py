@@ -172,7 +172,7 @@ def conclude(session: Any, options: argparse.Namespace, cell: results.Cell, sett
         return
     where = env.machine(run.environment)
     extra["config"] = fill("config", run, where, newest.commit(run), extra, ratio, settings) + "\n"
-    path = options.config_file or session.path.with_suffix(".conf")
+    path = beside(session.path, options.config_file)
     same_as_arguments(extra["config"], settings, check)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(extra["config"])
@@ -202,6 +202,16 @@ def same_as_arguments(text: str, settings: Settings, check: Check) -> None:
             raise results.ResultsError(f"the server reads the configuration differently from what was measured: {what}")
 
 
+def beside(path: Path, chosen: Path | None) -> Path:
+    """Where the configuration goes: the file that was chosen, or one beside the result file, which it may not be."""
+    config = chosen or path.with_suffix(".conf")
+    if config.resolve() == path.resolve():
+        why = f"{path} would be the result file and the configuration"
+        raise results.ResultsError(f"{why}: name {'another --config-file' if chosen else f'it {path.stem}.json'}")
+    results.refuse_too_long(config)
+    return config
+
+
 def refuse_unwritable(path: Path) -> None:
     """Refuses, before anything is measured, a file that could not be written at the end."""
     there = path.exists()
@@ -224,4 +234,11 @@ def run(options: argparse.Namespace) -> int:
         always = ("--check", "--engine", "io_uring", "--cores", "1", *options.server_args)
         measure(session, options, features.ask(lab, "--help"), lambda words: features.ask(lab, *always, *words))
 
-    return experiment.run(f"tuned options, {options.workload}", options, take, HEADER, rows)
+    return experiment.run(
+        f"tuned options, {options.workload}",
+        options,
+        take,
+        HEADER,
+        rows,
+        lambda path: beside(path, options.config_file),
+    )

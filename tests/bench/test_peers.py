@@ -4,6 +4,7 @@ import http.client
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -11,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import context
-from lib import peers, proc, program, workloads
+from lib import peers, proc, program, proxies, workloads
 from lib.peers import PEERS
 from lib.subject import Place, Variant
 
@@ -34,7 +35,7 @@ class Common:
         missing = PEERS[cls.name].refusal()
         if missing:
             raise unittest.SkipTest(missing)
-        directory = tempfile.TemporaryDirectory(prefix="torc peers; #-")
+        directory = tempfile.TemporaryDirectory(prefix="torc péers; #{}%-")
         cls.addClassCleanup(directory.cleanup)
         scratch = Path(directory.name)
         www = scratch / "www"
@@ -185,6 +186,52 @@ class Java(Program, unittest.TestCase):
     name = "java"
 
 
+class Compiler(unittest.TestCase):
+    def setUp(self):
+        if missing := PEERS["java"].refusal():
+            self.skipTest(missing)
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.top = Path(directory.name)
+
+    def place(self, name):
+        scratch = self.top / name
+        (scratch / "www/static").mkdir(parents=True)
+        return Place(scratch, scratch, scratch / "www")
+
+    def test_it_takes_nothing_from_where_it_is_started(self):
+        """Neither classes nor the locale, and leaves nothing there."""
+        here = self.top / "here"
+        here.mkdir()
+        (here / "Server.java").write_text("class Server {}")
+        (here / "Exchange.class").write_bytes(b"no class")
+        (here / "com").write_text("no package")
+        script = f"""if True:
+            import sys; sys.path.insert(0, {str(context.TOP / "bench")!r})
+            from pathlib import Path; from lib import peers; from lib.subject import Place, Variant
+            scratch = Path(sys.argv[1])
+            with peers.PEERS["java"].started(Place(scratch, scratch, scratch / "www"), Variant("x", "x", "java"), []):
+                print("runs")"""
+        for name, locale in (("plain", "C"), ("dürer", "POSIX")):
+            done = subprocess.run(
+                [sys.executable, "-B", "-X", "utf8", "-c", script, self.place(name).scratch],
+                cwd=here,
+                env={**os.environ, "LC_ALL": locale, "CLASSPATH": "."},
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual((done.stdout, done.stderr), ("runs\n", ""))
+        self.assertEqual(sorted(path.name for path in here.iterdir()), ["Exchange.class", "Server.java", "com"])
+
+    def test_the_reason_is_its_error(self):
+        place = self.place("plain")
+        (place.scratch / "Server.java").write_text("class Server { int x = unknown; }")
+        more = mock.patch.dict(os.environ, JAVA_TOOL_OPTIONS="-Dx=y")  # of which it says first that it has them
+        with more, mock.patch.object(peers, "SERVERS", place.scratch):
+            with self.assertRaisesRegex(proc.ProcessError, "^java cannot compile Server.java: .*error: cannot find"):
+                peers._java(place, 0, 1)
+
+
 class Descriptions(unittest.TestCase):
     def test_workloads_are_those_that_exist(self):
         self.assertLessEqual(peers.FILE_SERVER, set(workloads.WORKLOADS))
@@ -210,6 +257,31 @@ class Descriptions(unittest.TestCase):
             fake.chmod(0o755)
             with mock.patch.object(program, "installed", return_value=str(fake)):
                 self.assertIn("no jdk.compiler", PEERS["java"].refusal())
+
+    def test_a_path_that_a_configuration_cannot_have_is_refused_by_name(self):
+        told = {
+            "nginx": "'$\"\\\n\udce9",
+            "h2o": "'$\"\\\n\udce9",
+            "lighttpd": "'$\"\\\n\udce9",
+            "java": ":",
+            "node": "",
+        }
+        with mock.patch.object(program, "installed", return_value="/x"), mock.patch.object(
+            peers, "_java_missing", return_value=None
+        ):
+            for name, barred in told.items():
+                for letter in "'$\"\\\n\udce9:; #é-{}%":
+                    scratch = Path(f"/tmp/a{letter}b/torc-bench-1")
+                    why = PEERS[name].refusal(Place(scratch, scratch, scratch / "www"))
+                    with mock.patch.object(tempfile, "tempdir", str(scratch)):
+                        self.assertEqual(PEERS[name].refusal(), why)
+                    with self.subTest(name, letter=letter):
+                        self.assertEqual(why is not None, letter in barred, why)
+                    if why:
+                        text = f"{name} cannot have files in {str(scratch)!r}, for {letter!r} is in it: set TMPDIR"
+                        self.assertTrue(why.startswith(text), why)
+                        self.assertNotIn("\n", why)
+            self.assertIn("set TMPDIR", proxies.proxy("nginx").refusal(Place(Path("/"), Path("/$"), Path("/$/www"))))
 
     def test_descriptors_follow_the_hard_limit(self):
         for hard, want in ((1024, 1024), (resource.RLIM_INFINITY, peers.FILES_MAX), (1 << 30, peers.FILES_MAX)):

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import context
-from lib import ending, proc
+from lib import ending, load, proc
 
 
 class Cpu(unittest.TestCase):
@@ -63,6 +63,28 @@ class Children(unittest.TestCase):
         child = self.start("echo 'torc: no such engine' >&2; exit 2")
         with self.assertRaisesRegex(proc.ProcessError, r"ended \(2\): torc: no such engine"):
             child.ready_url()
+
+    def test_a_full_directory_is_named(self):
+        """By who cannot say why it failed, for that was to be written there."""
+        full = mock.Mock(f_bfree=3, f_bavail=3, f_frsize=4096, f_blocks=10**6, f_ffree=9, f_files=10)
+        without_inodes = mock.Mock(
+            f_bfree=10**5, f_bavail=10**5, f_frsize=4096, f_blocks=10**6, f_ffree=0, f_files=10
+        )
+        boundless = mock.Mock(f_bfree=0, f_bavail=0, f_frsize=4096, f_blocks=0, f_ffree=0, f_files=0)
+        said = f" ({self.log.parent} is full: make room there, or set TMPDIR to another directory)"
+        for found, more in ((full, said), (without_inodes, said), (boundless, "")):
+            with mock.patch.object(os, "statvfs", return_value=found):
+                with self.assertRaises(proc.ProcessError) as raised:
+                    self.start("exit 1").ready_url()
+                self.assertEqual(str(raised.exception), f"sh ended (1): it printed nothing{more}")
+                child = self.start("exit 0")
+                self.assertEqual(child.wait(60), 0)
+                with self.assertRaises(proc.ProcessError) as raised:
+                    load.written(self.log.with_name("none"), child)
+                self.assertEqual(str(raised.exception), f"torc-load wrote no report: it printed nothing{more}")
+                with mock.patch.object(proc, "READY_SECONDS", 0.1), self.assertRaises(proc.ProcessError) as raised:
+                    self.start("exec sleep 60").ready_url()
+                self.assertTrue(str(raised.exception).endswith(f"is not ready after 0 s{more}"), raised.exception)
 
     def test_a_missing_program_is_named(self):
         with self.assertRaisesRegex(proc.ProcessError, "no-such-program-here"):

@@ -1,10 +1,12 @@
 """The progress line, on a terminal and elsewhere."""
 
+import errno
 import io
+import os
 import unittest
 
 import context  # noqa: F401
-from lib.progress import Progress, about, plan
+from lib.progress import Progress, Steps, about, plan
 
 
 class Terminal(io.StringIO):
@@ -31,6 +33,31 @@ class Lines(unittest.TestCase):
         progress.clear()
         self.assertTrue(stream.getvalue().endswith("\r\033[K"))
         self.assertNotIn("\n", stream.getvalue())
+
+
+class Full(io.StringIO):
+    """A stream whose file takes nothing."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class FullStream(unittest.TestCase):
+    def test_what_cannot_be_written_ends_nothing(self):
+        for terminal in (True, False):
+            progress, steps = Progress(2, Full(terminal)), Steps([1.0, 2.0], Full(terminal))
+            progress.show("a: x")
+            progress.clear()
+            steps.begin("a")("more")
+            steps.end()
+            self.assertEqual((progress.done, steps.done), (1, 1))
 
 
 class Plan(unittest.TestCase):

@@ -1,6 +1,7 @@
 """Options and subjects that torc-bench refuses, and how its options are read."""
 
 import contextlib
+import errno
 import io
 import os
 import unittest
@@ -29,6 +30,8 @@ class Refusals(Runs):
             (["--build", "/nowhere"], "--build: takes a directory that exists"),
             (["--command", "x=y"], "--command: x needs its port"),
             (["--command", "x='{port}"], "--command: takes words"),
+            (["--command", "floor=x {port}"], "--command: floor is already the name of a subject"),
+            (["--command", "x=a {port}", "--command", "x=b {port}"], "--command: x is named twice: each needs"),
             (["--server-args", "'"], "--server-args: takes words"),
             (["--resume", "/nowhere.json"], "--resume: takes a result file"),
             (["--nonsense"], "--nonsense"),
@@ -45,6 +48,13 @@ class Refusals(Runs):
                 self.assertEqual(said.getvalue().count("\n"), 1)
                 self.assertIn(text, said.getvalue())
 
+    def test_a_command_is_refused_where_torc_alone_is_measured(self):
+        for kind in ("sweep", "ablate", "tune", "scale"):
+            said = io.StringIO()
+            with self.subTest(kind), contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+                cli.parse([kind, "--command", "own=true {port}"])
+            self.assertIn("unrecognized arguments: --command own=true {port}", said.getvalue())
+
     def test_help_lists_the_workloads(self):
         for command in ("compare", "sweep", "ablate", "tune", "scale"):
             said = io.StringIO()
@@ -58,6 +68,17 @@ class Refusals(Runs):
         for path, why in ((self.scratch, "Is a directory"), ("/proc/x.conf", "No such file")):
             said = self.refused("tune", "--config-file", str(path), "--build", str(self.build))
             self.assertIn(f"--config-file: {path} cannot be written: {why}", said)
+
+    def test_a_full_disk_that_no_error_names(self):
+        full = mock.Mock(f_bfree=0, f_bavail=0, f_frsize=4096, f_blocks=10**6, f_ffree=9, f_files=10)
+        error = OSError(errno.ENOSPC, "No space left on device")
+        words = ("compare", "io_uring", "epoll", *self.places)
+        with mock.patch.object(workloads, "write_static", side_effect=error):
+            with mock.patch.object(os, "statvfs", return_value=full):
+                done = self.bench_here(*words)
+        self.assertEqual(done.returncode, 1)
+        text = f"^torc-bench: {self.scratch}/tmp/torc-bench-\\S+ is full: make room .*: No space left on device\n"
+        self.assertRegex(done.stderr, text)
 
     def test_no_connection_is_possible(self):
         words = ("compare", "io_uring", "epoll", "--workloads", "plaintext", *self.places)

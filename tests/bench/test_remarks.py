@@ -47,6 +47,16 @@ class Notes(unittest.TestCase):
         said = "the a: 1 part of its samples was taken again, for no request was answered in it"
         self.assertEqual(remarks.cell_notes(found)[1:], [said])
 
+    def test_memory_of_which_no_ratio_is_made_is_named(self):
+        found = self.cell(memory={"user_bytes": 10.0, "kernel_bytes": -5.0})
+        found.samples[0].memory = {"user_bytes": 0.0, "kernel_bytes": 7.0}
+        found.samples[1].invalid, found.samples[1].memory = "no memory", None
+        first = "the a: the user memory of 1 sample was not above 0, so other memory was given back meanwhile"
+        second = "the a: the kernel memory of 1 sample was not above 0"
+        notes = remarks.cell_notes(found)[1:]
+        self.assertEqual(notes[0], f"{first}: no ratio is made of it")
+        self.assertTrue(notes[1].startswith(second), notes)
+
     def test_invalid_samples_come_first(self):
         found = self.cell(saturated="load")
         found.samples[1].invalid = "2 reset errors"

@@ -7,8 +7,10 @@ import dataclasses
 import html.parser
 import io
 import json
+import os
 import re
 import shlex
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -546,6 +548,72 @@ class Command(unittest.TestCase):
             self.assertEqual(
                 sorted(path.name for path in Path(other).iterdir()), ["index.html", "run.html", "run.json"]
             )
+
+    def test_a_page_replaces_no_result(self):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            path, link = Path(one) / "run.html", Path(one) / "link.json"
+            results.save(sample_results.scale_run("1,2,3"), path)
+            results.save(sample_results.scale_run("1,2,3"), link)
+            (Path(one) / "link.html").symlink_to(link)
+            before = path.read_bytes()
+            for source, name in ((path, "run"), (link, "link")):
+                code, out, err = self.report(source)
+                self.assertEqual((code, out), (1, ""))
+                self.assertEqual(
+                    err.splitlines()[-1], f"{source} would be its own page: name it otherwise, as {name}.json"
+                )
+            self.assertEqual(self.report(path, "--output", other)[0], 1)
+            self.assertEqual((path.read_bytes(), link.read_bytes()), (before, before))
+            self.assertEqual(list(Path(other).iterdir()), [])
+
+    def test_no_page_replaces_another_in_silence(self):
+        with tempfile.TemporaryDirectory() as name:
+            top = Path(name)
+            files = [top / word for word in ("a/run.json", "b/run.json", "a/run.txt", "a/index.json", "a/link.json")]
+            for path in files[:4]:
+                results.save(sample_results.scale_run("1,2,3"), path)
+            files[4].symlink_to(files[0])
+            one, other, text, index, link = files
+            self.assertEqual(self.report(one, f"{top}/b/../a/run.json", link)[0], 0)
+            self.assertTrue((top / "a/run.html").exists() and (top / "a/link.html").exists())
+
+            code, out, err = self.report(one, other, index, "--output", top / "out")
+            self.assertEqual((code, len(out.splitlines())), (1, 2))
+            first, second = err.splitlines()[-2:]
+            self.assertEqual(first, f"{other}: no page of it: {top}/out/run.json is of {one}: give it another --output")
+            self.assertEqual(
+                second,
+                f"{top}/out/index.json: its page would be the index of the pages, {top}/out/index.html: "
+                "name it otherwise",
+            )
+            self.assertEqual(
+                sorted(path.name for path in (top / "out").iterdir()), ["index.html", "run.html", "run.json"]
+            )
+
+            code, out, err = self.report(one, text)
+            self.assertEqual((code, len(out.splitlines())), (1, 2))
+            self.assertIn(f"{text}: no page of it: {top}/a/run.html is of {one}: ", err)
+            (top / "a/run.html").unlink()
+            text.rename(top / "a/run.html")
+            before = (top / "a/run.html").read_bytes()
+            self.assertIn("run.html is one of the files", self.report(one, top / "a/run.html")[2])
+            self.assertEqual((top / "a/run.html").read_bytes(), before)
+
+    def test_a_pipe_is_read_once(self):
+        with tempfile.TemporaryDirectory() as name:
+            kept, pipe, out = Path(name) / "kept.json", Path(name) / "pipe.json", Path(name) / "out"
+            results.save(sample_results.scale_run("1,2,3"), kept)
+            os.mkfifo(pipe)
+            again = 'cat "$1" > "$2"; while : > "$2"; do :; done'  # who reads it again finds it empty
+            feed = subprocess.Popen(["cat", kept], stdout=subprocess.PIPE)
+            with feed, subprocess.Popen(["sh", "-c", again, "sh", kept, pipe]) as writer:
+                number = str(feed.stdout.fileno())
+                code, _, err = self.report("--output", out, pipe, f"/dev/fd/{number}")
+                writer.kill()
+            self.assertEqual((code, err.replace(f"note: {svg.MISSING}\n", "")), (0, ""))
+            for written in ("pipe.json", number):
+                self.assertEqual((out / written).read_bytes(), kept.read_bytes())
+                self.assertTrue((out / written).with_suffix(".html").exists())
 
     def test_where_no_page_can_be_is_what_is_named(self):
         with tempfile.TemporaryDirectory() as name:

@@ -71,6 +71,48 @@ class Files(Sessions):
                 with self.session("--json", str(path)):
                     self.fail("it began")
 
+    def test_what_is_written_beside_it_would_replace_it(self):
+        place = self.scratch / "r.html"
+        kept, link = self.scratch / "kept.json", self.scratch / "link.json"
+        results.save(results.Run("explain", "t", "x"), kept)
+        (self.scratch / "kept.html").symlink_to(kept)
+        (self.scratch / "shown.html").write_text("")
+        link.symlink_to(self.scratch / "link.html")
+        results.save(results.Run("explain", "t", "x"), self.scratch / "link.html")
+        conf = self.scratch / "r.conf"
+        for words, text in (
+            (["explain", "--json", place], f"--json: {place} would be its own page: name it otherwise, as r.json"),
+            (["explain", "--json", kept], f"--json: {kept} would be its own page"),
+            (["explain", "--json", link], f"--json: {link} would be its own page"),
+            (["explain", "--json", self.scratch / "index.json"], "its page would be the index of the pages"),
+            (
+                ["tune", "--json", conf],
+                f"--json: {conf} would be the result file and the configuration: name it r.json",
+            ),
+            (
+                ["tune", "--json", self.json, "--config-file", self.scratch / "tmp/../r.json"],
+                f"--json: {self.json} would be the result file and the configuration: name another --config-file",
+            ),
+        ):
+            with self.subTest(words):
+                before = {path: path.lstat() for path in self.scratch.iterdir() if path.name != "tmp"}
+                done = self.bench_here(*map(str, words), "--build", str(self.build))
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(text, done.stderr)
+                self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+                after = {path: path.lstat() for path in self.scratch.iterdir() if path.name != "tmp"}
+                self.assertEqual(before.keys(), after.keys())
+                for path, one in after.items():
+                    self.assertEqual((one.st_ino, one.st_size), (before[path].st_ino, before[path].st_size))
+
+    def test_a_run_that_goes_on_is_not_replaced_by_its_page(self):
+        place, words = self.scratch / "r.html", ["b", "explain", "--build", str(self.build)]
+        results.save(results.Run("explain", "t", "x", command=words), place)
+        done = self.bench_here("explain", "--resume", str(place))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(f"--resume: {place} would be its own page", done.stderr)
+        self.assertEqual(results.load(place).started, "x")
+
     def test_what_is_no_file_is_not_read(self):
         with self.assertRaisesRegex(results.ResultsError, "^/dev/full: not a regular file"):
             results.load(Path("/dev/full"))

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 import context
-from lib import results, schema
+from lib import page, results, schema, tune
 from lib.results import Cell, Ratio, Run, Sample
 
 SCHEMA = json.loads(schema.SCHEMA.read_text())
@@ -57,6 +57,27 @@ class File(unittest.TestCase):
             results.save(bad, self.path)
         self.assertEqual(results.load(self.path), run())
         self.assertEqual([p.name for p in self.path.parent.iterdir()], ["r.json"])
+
+    def test_a_link_stays_and_what_it_leads_to_is_written(self):
+        link = self.path.with_name("link.json")
+        results.save(run(), self.path)
+        link.symlink_to(self.path.name)
+        results.save(run(cell(a=[1, 2], b=[3, 4])), link)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(results.load(self.path), run(cell(a=[1, 2], b=[3, 4])))
+        self.assertEqual(sorted(p.name for p in self.path.parent.iterdir()), ["link.json", "r.json"])
+
+    def test_a_name_may_be_as_long_as_a_name_can_be(self):
+        for name in ("r" * 250 + ".json", "é" * 125 + ".json"):
+            path = self.path.with_name(name)
+            results.save(run(), path)
+            self.assertEqual(page.write(run(), page.beside(path)), path.with_suffix(".html"))
+            self.assertEqual(results.load(path), run())
+        path = self.path.with_name("r" * 255)  # with an ending it is longer
+        results.save(run(), path)
+        for beside in (page.beside, lambda path: tune.beside(path, None)):
+            with self.assertRaisesRegex(OSError, "File name too long"):
+                beside(path)
 
     def test_entries_that_came_later_are_passed_over(self):
         content = results.to_json(run(cell(a=[1, 2], b=[3, 4])))
@@ -133,6 +154,17 @@ class Ratios(unittest.TestCase):
         self.assertEqual([s.invalid for s in one.invalid], ["3 timeout errors"])
         one.samples[1].invalid = "x"
         self.assertIsNone(results.ratio(one, "a", "b"))
+
+    def test_there_is_none_of_what_is_not_above_0(self):
+        one = cell(a=[1] * 6, b=[1] * 6)
+        pairs = ((-600, -300), (-600, 300), (600, -300), (0, 300), (600, 0), (300, 600))
+        for number, pair in enumerate(pairs):
+            for name, held in zip("ab", pair):
+                next(s for s in one.valid(name) if s.round == number).memory = {"kernel_bytes": held}
+        found = results.ratio(one, "a", "b", "memory.kernel_bytes")
+        self.assertEqual((found.median, found.pairs), (0.5, 1))
+        one.samples = [s for s in one.samples if s.round < 5]
+        self.assertIsNone(results.ratio(one, "a", "b", "memory.kernel_bytes"))
 
     def test_the_verdict_is_judged_against_the_noise(self):
         one = cell(a=[5000, 5000], b=[5050, 5050])

@@ -41,6 +41,13 @@ class Streams(Runs):
         self.assertEqual(done.returncode, 0)
         self.assertIn(f"every sample: {self.json}", done.stdout)
 
+    def test_a_full_stderr_does_not_matter(self):
+        with open("/dev/full", "w") as full:
+            for words, status in (("compare", *ARGUMENTS, *self.places), 0), (("compare", "--nonsense"), 2):
+                done = self.run_with(*words, stdout=subprocess.PIPE, stderr=full, env=self.environment({}))
+                self.assertEqual(done.returncode, status, done.stdout)
+        self.assertTrue(results.load(self.json).cell("plaintext").complete)
+
     def test_a_library_that_is_missing_is_named(self):
         (self.scratch / "scipy.py").write_text("raise ModuleNotFoundError('no scipy', name='scipy')")
         done = self.run_with("doctor", capture_output=True, env=self.environment({"PYTHONPATH": str(self.scratch)}))

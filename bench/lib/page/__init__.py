@@ -4,30 +4,36 @@ page.py chooses what a page says, one kind_*.py for each kind of run prepares it
 and the templates beside them lay it out.
 """
 
-import os
 from pathlib import Path
 
 from .. import results
 from . import page
 
+INDEX = "index.html"
+
+
+def beside(source: Path) -> Path:
+    """Where the page of a result file goes: beside it, under its name. Refuses a name that leaves no place for one."""
+    target = source.with_suffix(".html")
+    if target.resolve() == source.resolve():
+        raise results.ResultsError(f"{source} would be its own page: name it otherwise, as {source.stem}.json")
+    if target.name == INDEX:
+        raise results.ResultsError(f"{source}: its page would be the index of the pages, {target}: name it otherwise")
+    results.refuse_too_long(target)
+    return target
+
 
 def write(run: results.Run, path: Path) -> Path:
     """Writes a run's page; the result file is taken to be beside it under the same name."""
     source = path.with_suffix(".json")
-    return _replace(path, page.page(run, source.name if source.exists() else None))
+    return _written(path, page.page(run, source.name if source.exists() else None))
 
 
 def write_index(directory: Path) -> Path:
     """Writes index.html over the result files in a directory."""
-    return _replace(directory / "index.html", page.index(directory))
+    return _written(directory / INDEX, page.index(directory))
 
 
-def _replace(path: Path, content: str) -> Path:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_text(content, encoding="utf-8", errors="replace")
-        return part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _written(path: Path, content: str) -> Path:
+    results.write(content.encode("utf-8", errors="replace"), path)
+    return path
