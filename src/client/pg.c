@@ -198,8 +198,8 @@ int torc_pg_commit(torc_req *rq, torc_pg_tx *tx)
     static const torc_pg_statement commit = {.sql = "COMMIT"};
     struct pg_query q = {.statement = &commit, .tx = tx};
     int err = pg_query_run(rq, &q, tx->pg);
-    /* It says ROLLBACK where a statement had failed. */
-    if (err == 0 && strcmp(PQcmdStatus(q.answer), "COMMIT") != 0) err = -EREMOTEIO;
+    /* It says ROLLBACK where a statement had failed, and COMMIT where nothing is left to commit. */
+    if (err == 0 && (tx->lost || strcmp(PQcmdStatus(q.answer), "COMMIT") != 0)) err = -EREMOTEIO;
     PQclear(q.answer);
     torc_pg_rollback(tx);
     return err;

@@ -286,4 +286,5 @@ struct torc_pg_tx {
     struct torc_host_cleanup cleanup;
     struct pg_conn *conn; /* NULL before it begins, and if it broke */
     torc_pg *pg;
+    bool lost; /* a statement failed and left no transaction */
 };

@@ -235,7 +235,13 @@ static void give_answer(struct pg_conn *c, struct pg_flight *f)
         return;
     }
     q->conn = NULL;
-    if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) counter_add(&c->core->counters.errors, 1);
+    if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) {
+        counter_add(&c->core->counters.errors, 1);
+        /* As PREPARE TRANSACTION, or a COMMIT of the program's own, which roll back where they
+         * fail.
+         */
+        if (q->tx && PQtransactionStatus(c->pg) == PQTRANS_IDLE) q->tx->lost = true;
+    }
     q->answer = f->answer;
     f->answer = NULL;
     torc_host_wake(&q->wait, 0);

@@ -225,6 +225,23 @@ static void test_transactions(void **state)
     server_stop(&rig);
 }
 
+/* Those roll back where they fail, so that nothing is left which a commit could refuse. */
+static void test_statements_that_end_transactions(void **state)
+{
+    static const char *const ends[] = {"COMMIT", "PREPARE TRANSACTION 'x'"};
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE TABLE IF NOT EXISTS d (n integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)");
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        assert_string_equal(transaction("INSERT INTO d VALUES (1), (1)",
+                                        pg_path("&again=", ends[i], "&end=commit"), 502),
+                            "EREMOTEIO");
+    transaction("INSERT INTO d VALUES (2)", pg_path("&again=", "COMMIT", "&end=commit"), 200);
+    assert_string_equal(pg_query("SELECT n FROM d"), "2");
+    pg_query("DROP TABLE d");
+    server_stop(&rig);
+}
+
 /* A connection comes back without a transaction, whoever has begun it. */
 static void test_transactions_left_open(void **state)
 {
@@ -346,6 +363,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_queue_is_bounded),
         cmocka_unit_test(test_leaving_the_queue),
         cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_statements_that_end_transactions),
         cmocka_unit_test(test_transactions_left_open),
         cmocka_unit_test(test_transactions_left_open_harm_nobody),
         cmocka_unit_test(test_transactions_of_forgotten_statements),
