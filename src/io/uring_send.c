@@ -60,8 +60,6 @@ static void send_on(struct uring *u, struct io_send *s)
         io_complete_later(u->io, &s->op, err ? err : s->op.res);
 }
 
-/* A poll that has ended with what nobody asked for, the client's end of stream, would do so again
- * at once: see uring_poll.c. */
 static void room_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
 {
     uint8_t *bits = &s->op.engine_bits;
@@ -78,7 +76,7 @@ static void room_cqe(struct uring *u, struct io_send *s, int res, unsigned flags
         send_on(u, s);
     } else {
         *bits |= REPEATED;
-        uring_push(u, &s->op);
+        uring_push_again(u, &s->op);
     }
 }
 
