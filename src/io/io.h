@@ -182,7 +182,7 @@ struct io_call {
             int fd;
             const struct sockaddr *addr;
             socklen_t len;
-        } connect;
+        } connect; /* of a Unix socket: -EAGAIN while the queue there is full */
         struct {
             int fd;             /* others may poll it, too; the engine keeps its file open */
             short events;       /* of poll(2) */

@@ -6,6 +6,7 @@
 #include "base/limit.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "io/nonblock.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -308,10 +309,29 @@ static int socket_call(const struct io_call *c)
     return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
+/* To a Unix socket. A connect of the ring's own would wait in a worker while the queue there is
+ * full, and few of them hold up all others. */
+static bool is_local_connect(const struct io_call *c)
+{
+    return c->op.kind == IO_CONNECT && c->connect.addr->sa_family == AF_UNIX;
+}
+
+static int connect_local(const struct io_call *c)
+{
+    int err = nonblock_set(c->connect.fd, true);
+    if (err < 0) return err;
+    if (connect(c->connect.fd, c->connect.addr, c->connect.len) < 0) err = -errno;
+    int blocking = nonblock_set(c->connect.fd, false);
+    return err ? err : blocking;
+}
+
 static void uring_call(struct io *io, struct io_call *c)
 {
     bool of_socket = is_of_socket(c);
-    if (of_socket || call_at_once(io, c)) {
+    if (is_local_connect(c)) {
+        counter_add(&io->stats.syscalls, 3);
+        io_complete_later(io, &c->op, connect_local(c));
+    } else if (of_socket || call_at_once(io, c)) {
         counter_add(&io->stats.syscalls, 1);
         io_complete_later(io, &c->op, of_socket ? socket_call(c) : file_call(io, c));
     } else if (c->op.kind == IO_POLL) {
