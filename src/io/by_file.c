@@ -10,10 +10,11 @@
 /* sendfile(2) takes no flags: whether it waits is up to the socket, which is shared with nobody
  * meanwhile, and SIGPIPE is raised (splice_to_socket in fs/splice.c). One that cannot be kept from
  * waiting would hold the core. */
-static ssize_t send_pages(struct io *io, struct io_send *s)
+static ssize_t send_pages(struct io *io, struct io_send *s, size_t most)
 {
     int fd = s->sock->fd;
     off_t offset = (off_t)s->file.offset;
+    size_t len = io_send_piece(s, s->at + 1, most).len;
     struct pipe_signal signal;
     bool blocks = io->engine->blocking_sockets;
     if (blocks) {
@@ -21,7 +22,7 @@ static ssize_t send_pages(struct io *io, struct io_send *s)
         if (nonblock_set(fd, true) < 0) return -EOPNOTSUPP;
     }
     pipe_signal_hold(&signal);
-    ssize_t n = sendfile(fd, s->file.fd, &offset, s->iov[s->at].iov_len);
+    ssize_t n = sendfile(fd, s->file.fd, &offset, len);
     int err = n < 0 ? errno : 0;
     pipe_signal_release(&signal, err == EPIPE);
     if (blocks) nonblock_set(fd, false);
@@ -31,13 +32,15 @@ static ssize_t send_pages(struct io *io, struct io_send *s)
 }
 
 /* Those before the file's go in the same segment as its first ones. */
-static ssize_t send_bytes(struct io *io, struct io_send *s)
+static ssize_t send_bytes(struct io *io, struct io_send *s, size_t most)
 {
     bool before = s->at < s->file.at;
     uint32_t end = before ? s->file.at : s->count;
-    struct msghdr m = {.msg_iov = s->iov + s->at, .msg_iovlen = end - s->at};
+    struct io_piece p = io_send_piece(s, end, most);
+    struct iovec first = {s->iov[s->at].iov_base, p.len};
+    struct msghdr m = {.msg_iov = p.count == 1 ? &first : s->iov + s->at, .msg_iovlen = p.count};
     counter_add(&io->stats.syscalls, 1);
-    ssize_t n = sendmsg(s->sock->fd, &m, (before ? MSG_MORE : 0) | MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = sendmsg(s->sock->fd, &m, io_send_more(s, p) | MSG_NOSIGNAL | MSG_DONTWAIT);
     return n < 0 ? -errno : n;
 }
 
@@ -65,17 +68,19 @@ static int failed(int err, bool in_file)
 
 int by_file_send(struct io *io, struct io_send *s)
 {
-    for (;;) {
+    for (size_t left = IO_SEND_SHARE; left > 0;) {
         bool in_file = s->at == s->file.at;
         bool code = io_leave_code(io);
-        ssize_t n = in_file ? send_pages(io, s) : send_bytes(io, s);
+        ssize_t n = in_file ? send_pages(io, s, left) : send_bytes(io, s, left);
         io_return_to_code(io, code);
         if (n > 0) {
             if (io_send_advance(s, (size_t)n)) return 0;
+            left -= (size_t)n;
         } else if (n == -EAGAIN) {
             return -EAGAIN;
         } else if (n != -EINTR) {
             return failed((int)n, in_file);
         }
     }
+    return -EINPROGRESS;
 }

@@ -13,5 +13,6 @@ static inline bool is_by_file(const struct io_send *s)
 }
 
 /* Sends what the socket takes, without waiting. 0 if that was all; -EAGAIN until the socket, which
- * is full, is writable; or why the send ends, see io_send_file_start. */
+ * is full, is writable; -EINPROGRESS after IO_SEND_SHARE bytes, the socket may take more; or why
+ * the send ends, see io_send_file_start. */
 int by_file_send(struct io *io, struct io_send *s);

@@ -103,6 +103,36 @@ static inline bool io_send_advance(struct io_send *s, size_t n)
     return false;
 }
 
+/* Bytes of one send in one turn, for fairness: to a peer that reads as fast as the core copies it
+ * would go on to its end. A MiB of a file goes whole, with the head before it. */
+#define IO_SEND_SHARE (((size_t)1 << 20) + (64 << 10))
+
+/* What is sent by one call: entries from s->at on, or the beginning of that one. */
+struct io_piece {
+    uint32_t count;
+    size_t len;
+};
+
+/* As much as has at most `most` bytes, up to entry `end`. */
+static inline struct io_piece io_send_piece(struct io_send *s, uint32_t end, size_t most)
+{
+    while (s->at + 1 < end && s->iov[s->at].iov_len == 0) s->at++;
+    struct io_piece p = {1, s->iov[s->at].iov_len};
+    if (UNLIKELY(p.len > most)) return (struct io_piece){1, most};
+    for (uint32_t i = s->at + 1; i < end && s->iov[i].iov_len <= most - p.len; i++) {
+        p.len += s->iov[i].iov_len;
+        p.count++;
+    }
+    return p;
+}
+
+/* For send(2): what follows goes in the same segments. */
+static inline int io_send_more(const struct io_send *s, struct io_piece p)
+{
+    bool all = s->at + p.count == s->count && (p.count > 1 || p.len == s->iov[s->at].iov_len);
+    return all ? 0 : MSG_MORE;
+}
+
 /* Prefetches the object around an operation or a task that runs next. There may be hundreds, and
  * the kernel's work for the previous one has evicted it from the cache. */
 static inline void io_prefetch(const void *p)

@@ -104,6 +104,41 @@ static void epoll_watch(struct io *io, struct io_sock *s)
         ready_finish(io, &s->recv, -ESHUTDOWN);
 }
 
+/* ---- send ---- */
+
+/* `more`: it has had its share. */
+static void queue_rest(struct io *io, struct io_send *s, bool more)
+{
+    if (LIKELY(!more)) return;
+    s->op.engine_bits |= QUEUED;
+    fifo_push(&ep_of(io)->sends, &s->op.done);
+}
+
+static void epoll_send(struct io *io, struct io_send *s)
+{
+    queue_rest(io, s, ready_send(io, s));
+}
+
+static void epoll_send_file(struct io *io, struct io_send *s)
+{
+    queue_rest(io, s, ready_send_file(io, s));
+}
+
+/* Those of earlier turns. */
+static void send_on(struct io *io)
+{
+    struct fifo sends = ep_of(io)->sends;
+    ep_of(io)->sends = (struct fifo){0};
+    for (struct fifo_node *n; (n = fifo_pop(&sends));) {
+        struct io_send *s = container_of(container_of(n, struct io_op, done), struct io_send, op);
+        s->op.engine_bits &= (uint8_t)~QUEUED;
+        if (s->op.cancelling)
+            ready_finish(io, &s->op, -ECANCELED);
+        else
+            epoll_send(io, s);
+    }
+}
+
 /* ---- accept ---- */
 
 static void epoll_accept(struct io *io, struct io_accept *a)
@@ -148,8 +183,10 @@ static void epoll_cancel(struct io *io, struct io_op *op)
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
         ready_finish(io, op, -ECANCELED);
         break;
-    case IO_WATCH:
-    case IO_SEND: ready_finish(io, op, -ECANCELED); break;
+    case IO_WATCH: ready_finish(io, op, -ECANCELED); break;
+    case IO_SEND:
+        if (!(op->engine_bits & QUEUED)) ready_finish(io, op, -ECANCELED); /* else send_on does */
+        break;
     case IO_ACCEPT: {
         struct io_accept *a = container_of(op, struct io_accept, op);
         epoll_control(io, EPOLL_CTL_DEL, a->listener, 0, NULL, 0);
@@ -185,7 +222,7 @@ static bool set_timer(struct io *io, uint64_t deadline)
 static int timeout_for(struct io *io, uint64_t timeout_ns)
 {
     const struct ep *ep = ep_of(io);
-    if (timeout_ns == 0 || !list_empty(&ep->ready)) return 0;
+    if (timeout_ns == 0 || !list_empty(&ep->ready) || ep->sends.head) return 0;
     if (timeout_ns == WHEEL_NEVER) return -1;
     if (set_timer(io, io->turn_end + timeout_ns) && ep->brief >= BUSY_WAITS) return -1;
     uint64_t ms = timeout_ns / NS_PER_MS + 1;
@@ -219,8 +256,8 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
             if (s->engine_bits & ENDED) epoll_watch(io, s);
         }
         if ((e->events & ~(uint32_t)EPOLLIN) && s->sending &&
-            !(s->sending->op.engine_bits & READY_DONE))
-            ready_send(io, s->sending);
+            !(s->sending->op.engine_bits & (READY_DONE | QUEUED)))
+            epoll_send(io, s->sending);
         break;
     }
     case TAG_ACCEPT: {
@@ -247,6 +284,7 @@ static void epoll_engine_wait(struct io *io, uint64_t timeout_ns)
     if (UNLIKELY(n < 0 && errno != EINTR)) io->error = -errno;
     io_waited(io);
     ep->brief = io->now - io->turn_end < BRIEF_WAIT_NS ? ep->brief + 1 : 0;
+    send_on(io);
     for (int i = 0; i < n; i++) note_event(io, &ep->events[i], &woken);
     if (woken) io_woken(io);
     for (struct fifo_node *a; (a = fifo_pop(&ep->accepts));)
@@ -316,7 +354,7 @@ static int epoll_open(struct io *io, const struct io_config *config)
 
 static void epoll_close(struct io *io)
 {
-    ASSERT(list_empty(&ep_of(io)->ready));
+    ASSERT(list_empty(&ep_of(io)->ready) && !ep_of(io)->sends.head);
     close_fds(ep_of(io));
     io->state = NULL;
 }
@@ -333,8 +371,8 @@ const struct io_engine io_epoll_engine = {
     .recv = epoll_recv,
     .recv_into = epoll_recv,
     .watch = epoll_watch,
-    .send = ready_send,
-    .send_file = ready_send_file,
+    .send = epoll_send,
+    .send_file = epoll_send_file,
     .call = epoll_call,
     .cancel = epoll_cancel,
     .sock_open = epoll_sock_open,

@@ -11,7 +11,8 @@ enum { EPOLL_BATCH = 512 }; /* events per epoll_wait */
 
 /* engine_bits of an operation */
 enum {
-    QUEUED = 1, /* accept stream is in the list of those with pending connections */
+    QUEUED = 1, /* accept stream is in the list of those with pending connections, or a send in
+                   that of those to go on */
     /* READY_DONE = 2 */
 };
 
@@ -25,6 +26,7 @@ struct ep {
     uint64_t timer;      /* expiry of timer_fd in ns; WHEEL_NEVER when it is not set */
     struct list ready;   /* readable sockets with a recv stream */
     struct fifo accepts; /* accept streams with pending connections */
+    struct fifo sends;   /* that have had their share of a turn: no edge tells when to go on */
     struct epoll_event events[EPOLL_BATCH];
 };
 

@@ -182,7 +182,7 @@ struct io_call {
             int fd;
             const struct sockaddr *addr;
             socklen_t len;
-        } connect;
+        } connect; /* of a Unix socket: -EAGAIN while the queue there is full */
         struct {
             int fd;             /* others may poll it, too; the engine keeps its file open */
             short events;       /* of poll(2) */
@@ -424,7 +424,8 @@ static inline int32_t io_sent_so_far(const struct io_send *s)
     return s->op.res;
 }
 
-/* Sends every byte of s->iov[0..count); completes with the total or an error. */
+/* Sends every byte of s->iov[0..count); completes with the total or an error. One that is large
+ * takes several turns, so that it holds up nobody. */
 void io_send_start(struct io *io, struct io_send *s);
 
 /* The same, but entry s->file.at is a part of the file s->file.fd from s->file.offset on, and its

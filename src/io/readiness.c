@@ -38,51 +38,55 @@ int ready_recv_into(struct io *io, const struct io_sock *s)
     return n < 0 ? -errno : (int)n;
 }
 
-static ssize_t raw_send(int fd, const void *buf, size_t size)
+static ssize_t raw_send(int fd, const void *buf, size_t size, int flags)
 {
-    return syscall(SYS_sendto, fd, buf, size, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+    return syscall(SYS_sendto, fd, buf, size, flags, NULL, 0);
 }
 
-static ssize_t send_some(struct io_send *s)
+static ssize_t send_some(struct io_send *s, size_t most)
 {
-    if (s->at + 1 == s->count)
-        return raw_send(s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len);
-    s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
-    return sendmsg(s->sock->fd, &s->msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct io_piece p = io_send_piece(s, s->count, most);
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | io_send_more(s, p);
+    if (p.count == 1) return raw_send(s->sock->fd, s->iov[s->at].iov_base, p.len, flags);
+    s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = p.count};
+    return sendmsg(s->sock->fd, &s->msg, flags);
 }
 
-static void send_by_file(struct io *io, struct io_send *s)
+static bool send_by_file(struct io *io, struct io_send *s)
 {
     int err = by_file_send(io, s);
-    if (err != -EAGAIN) ready_finish(io, &s->op, err ? err : s->op.res);
+    if (err == -EAGAIN || err == -EINPROGRESS) return err == -EINPROGRESS;
+    ready_finish(io, &s->op, err ? err : s->op.res);
+    return false;
 }
 
-void ready_send(struct io *io, struct io_send *s)
+bool ready_send(struct io *io, struct io_send *s)
 {
-    if (UNLIKELY(is_by_file(s))) {
-        send_by_file(io, s);
-        return;
-    }
+    size_t left = IO_SEND_SHARE;
+    if (UNLIKELY(is_by_file(s))) return send_by_file(io, s);
     while (s->at < s->count) {
+        if (UNLIKELY(left == 0)) return true;
         counter_add(&io->stats.syscalls, 1);
         bool code = io_leave_code(io);
-        ssize_t n = send_some(s);
+        ssize_t n = send_some(s, left);
         io_return_to_code(io, code);
         if (n < 0) {
             if (errno == EINTR) continue;
-            if (errno == EAGAIN) return; /* waits until the socket is writable */
+            if (errno == EAGAIN) return false; /* waits until the socket is writable */
             ready_finish(io, &s->op, -errno);
-            return;
+            return false;
         }
         io_send_advance(s, (size_t)n);
+        left -= (size_t)n;
     }
     ready_finish(io, &s->op, s->op.res);
+    return false;
 }
 
-void ready_send_file(struct io *io, struct io_send *s)
+bool ready_send_file(struct io *io, struct io_send *s)
 {
     s->op.engine_bits |= IO_BY_FILE;
-    ready_send(io, s);
+    return ready_send(io, s);
 }
 
 /* ---- operations with one completion ---- */

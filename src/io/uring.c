@@ -6,6 +6,7 @@
 #include "base/limit.h"
 #include "base/log.h"
 #include "io/file.h"
+#include "io/nonblock.h"
 #include "io/sock.h"
 
 #include <errno.h>
@@ -121,9 +122,9 @@ void uring_push(struct uring *u, struct io_op *op)
     prepare(u, sqe, op);
 }
 
-/* Completes an operation that was cancelled in the backlog. It may be half done: a recv holds a
- * buffer, a send has sent some bytes, a poll has a descriptor. */
-static void cancel_in_backlog(struct uring *u, struct io_op *op)
+/* It may be half done: a recv holds a buffer, a send has sent some bytes, a poll has a descriptor.
+ */
+void uring_drop(struct uring *u, struct io_op *op)
 {
     if (op->kind == IO_RECV && !uring_has(u, IO_BUF_RING) && !(op->engine_bits & POLLING))
         buf_put(&u->io->bufs, (uint32_t)op->res);
@@ -145,7 +146,7 @@ static void drain_backlog(struct uring *u)
             prepare(u, sqe, op);
             if (op->cancelling) uring_owe(u, OWED_CANCEL, (uintptr_t)op);
         } else {
-            cancel_in_backlog(u, op);
+            uring_drop(u, op);
         }
     }
     u->blocked = u->n_owed > 0;
@@ -246,7 +247,8 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
     if (UNLIKELY(u->blocked)) drain_backlog(u);
     counter_add(&io->stats.enters, 1);
     counter_add(&io->stats.syscalls, 1);
-    if (timeout_ns == 0 || io->done.head || u->blocked || uring_can_arm_more(u)) {
+    bool more = u->blocked || u->again.head || uring_can_arm_more(u);
+    if (timeout_ns == 0 || io->done.head || more) {
         err = io_uring_submit_and_get_events(&u->ring);
     } else {
         struct __kernel_timespec ts = {(int64_t)(timeout_ns / NS_PER_S),
@@ -269,6 +271,7 @@ static void uring_wait(struct io *io, uint64_t timeout_ns)
         counter_add(&io->stats.cqes, 1);
         run_cqe(u, data, res, flags);
     }
+    uring_submit_again(u);
     uring_recycle_buffers(u);
 }
 
@@ -306,10 +309,29 @@ static int socket_call(const struct io_call *c)
     return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
+/* To a Unix socket. A connect of the ring's own would wait in a worker while the queue there is
+ * full, and few of them hold up all others. */
+static bool is_local_connect(const struct io_call *c)
+{
+    return c->op.kind == IO_CONNECT && c->connect.addr->sa_family == AF_UNIX;
+}
+
+static int connect_local(const struct io_call *c)
+{
+    int err = nonblock_set(c->connect.fd, true);
+    if (err < 0) return err;
+    if (connect(c->connect.fd, c->connect.addr, c->connect.len) < 0) err = -errno;
+    int blocking = nonblock_set(c->connect.fd, false);
+    return err ? err : blocking;
+}
+
 static void uring_call(struct io *io, struct io_call *c)
 {
     bool of_socket = is_of_socket(c);
-    if (of_socket || call_at_once(io, c)) {
+    if (is_local_connect(c)) {
+        counter_add(&io->stats.syscalls, 3);
+        io_complete_later(io, &c->op, connect_local(c));
+    } else if (of_socket || call_at_once(io, c)) {
         counter_add(&io->stats.syscalls, 1);
         io_complete_later(io, &c->op, of_socket ? socket_call(c) : file_call(io, c));
     } else if (c->op.kind == IO_POLL) {
@@ -322,7 +344,7 @@ static void uring_call(struct io *io, struct io_call *c)
 static void uring_cancel(struct io *io, struct io_op *op)
 {
     struct uring *u = uring_of(io);
-    if (op->engine_bits & BACKLOG) return; /* drain_backlog completes it */
+    if (op->engine_bits & BACKLOG) return; /* whoever submits it completes it */
     if ((op->kind == IO_RECV || op->kind == IO_WATCH) && op->engine_bits & WAITING) {
         list_unlink(&container_of(op, struct io_sock, recv)->queue);
         io_complete_later(io, op, -ECANCELED);
@@ -383,7 +405,8 @@ static int uring_open(struct io *io, const struct io_config *config)
 static void uring_close(struct io *io)
 {
     struct uring *u = uring_of(io);
-    ASSERT(list_empty(&u->no_buffers) && list_empty(&u->rearm) && !u->backlog.head);
+    ASSERT(list_empty(&u->no_buffers) && list_empty(&u->rearm));
+    ASSERT(!u->backlog.head && !u->again.head);
     uring_end(u);
     free(u->owed);
     free(u);

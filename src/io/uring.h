@@ -1,7 +1,7 @@
 #pragma once
 /* State of the io_uring engine, shared by its files: uring.c runs the ring, uring_send.c sends,
- * uring_recv.c receives, uring_submit.c fills the submission queue, uring_probe.c probes the kernel
- * and uring_setup.c sets up the ring. */
+ * uring_recv.c receives, uring_submit.c fills the submission queue, uring_again.c submits polls
+ * again, uring_probe.c probes the kernel and uring_setup.c sets up the ring. */
 
 #include "io/engine.h"
 
@@ -21,6 +21,7 @@ struct uring {
     struct io *io;
     uint64_t wake_count; /* buffer for the read of the eventfd */
     struct fifo backlog; /* operations that did not fit into the SQ even after submitting */
+    struct fifo again;   /* polls to submit again, a share of them in each turn */
     struct owed *owed;   /* likewise what is not an operation; submitted before the backlog */
     uint32_t n_owed, owed_room;
     struct list no_buffers; /* sockets to re-arm that got no buffer the last time */
@@ -56,7 +57,7 @@ enum { URING_IGNORE = 0, URING_WAKE = 1 };
 enum {
     POLLING = 1,  /* a poll is in flight, not the recv (no provided buffers) or the accept */
     WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel; nor is a watch */
-    BACKLOG = 4,  /* in the backlog, not in the kernel */
+    BACKLOG = 4,  /* in the backlog, or to be submitted again; not in the kernel */
     RECEIVED = 8, /* recv has delivered bytes since it was armed */
     LIMITED = 16, /* recv was armed with a limit */
     BROKEN = 32,  /* watch: the peer has reset */
@@ -89,6 +90,18 @@ static inline bool uring_may_retry(int err)
 
 /* Puts an operation into the SQ or, if that is full, into the backlog. */
 void uring_push(struct uring *u, struct io_op *op);
+
+/* Completes an operation that was cancelled before it came (again) into the SQ. */
+void uring_drop(struct uring *u, struct io_op *op);
+
+/* ---- uring_again.c ---- */
+
+/* Of a poll that has ended with what nobody asked for: submits it at the end of the turn, or of a
+ * later one. */
+void uring_push_again(struct uring *u, struct io_op *op);
+
+/* Once per turn. */
+void uring_submit_again(struct uring *u);
 
 /* ---- uring_accept.c ---- */
 

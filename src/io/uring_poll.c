@@ -102,6 +102,6 @@ void uring_poll_cqe(struct uring *u, struct io_call *c, int res, unsigned flags)
         complete(u, c, res <= 0 ? res : -ECANCELED);
     } else {
         c->poll.repeated = true;
-        uring_push(u, &c->op);
+        uring_push_again(u, &c->op);
     }
 }

@@ -193,7 +193,7 @@ void uring_watch_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags
     } else if (op->res) {
         io_complete(u->io, op, -ESHUTDOWN, false);
     } else {
-        uring_push(u, op); /* the CQ overflowed */
+        uring_push_again(u, op);
     }
 }
 
@@ -239,6 +239,15 @@ static uint32_t low_water(const struct uring *u)
     return u->ring_target / 4 ? u->ring_target / 4 : 1;
 }
 
+/* A completion that overflowed the CQ may hold a buffer that is counted as available. But what the
+ * core has to do may keep the CQ overflowing for as long as it likes: some go on, as few as do not
+ * do so themselves. */
+static uint32_t share_in_overflow(const struct uring *u, uint32_t n)
+{
+    uint32_t share = u->ring.cq.ring_entries / 4;
+    return n < share ? n : share;
+}
+
 void uring_recycle_buffers(struct uring *u)
 {
     if (u->buf_ring) {
@@ -248,8 +257,8 @@ void uring_recycle_buffers(struct uring *u)
         if (u->n_provided) io_uring_buf_ring_advance(u->buf_ring, (int)u->n_provided);
     }
     uint32_t n = buffers_available(u);
-    /* A completion that overflowed the CQ may hold a buffer that is counted as available. */
-    if (n < low_water(u) || io_uring_cq_has_overflow(&u->ring)) return;
+    if (n < low_water(u)) return;
+    if (UNLIKELY(io_uring_cq_has_overflow(&u->ring))) n = share_in_overflow(u, n);
     for (struct io_sock *s; n > 0 && (s = next_to_rearm(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);
         arm(u, s);

@@ -13,11 +13,12 @@
 
 static void prepare_bytes(struct io_uring_sqe *sqe, struct io_send *s)
 {
-    int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-    if (s->at + 1 == s->count) {
-        io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, s->iov[s->at].iov_len, flags);
+    struct io_piece p = io_send_piece(s, s->count, IO_SEND_SHARE);
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | io_send_more(s, p);
+    if (p.count == 1) {
+        io_uring_prep_send(sqe, s->sock->fd, s->iov[s->at].iov_base, p.len, flags);
     } else {
-        s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = s->count - s->at};
+        s->msg = (struct msghdr){.msg_iov = s->iov + s->at, .msg_iovlen = p.count};
         io_uring_prep_sendmsg(sqe, s->sock->fd, &s->msg, (unsigned)flags);
     }
 }
@@ -54,14 +55,12 @@ static void send_on(struct uring *u, struct io_send *s)
         return;
     }
     int err = by_file_send(u->io, s);
-    if (err == -EAGAIN)
+    if (err == -EAGAIN || err == -EINPROGRESS)
         await_room(u, s);
     else
         io_complete_later(u->io, &s->op, err ? err : s->op.res);
 }
 
-/* A poll that has ended with what nobody asked for, the client's end of stream, would do so again
- * at once: see uring_poll.c. */
 static void room_cqe(struct uring *u, struct io_send *s, int res, unsigned flags)
 {
     uint8_t *bits = &s->op.engine_bits;
@@ -78,7 +77,7 @@ static void room_cqe(struct uring *u, struct io_send *s, int res, unsigned flags
         send_on(u, s);
     } else {
         *bits |= REPEATED;
-        uring_push(u, &s->op);
+        uring_push_again(u, &s->op);
     }
 }
 

@@ -155,7 +155,8 @@ int dial(struct scope *scope, struct resolver *names, const char *to, struct str
     int n = dial_find(scope, names, to, a), err = n < 0 ? n : -ENOENT;
     for (int i = 0; i < n; i++) {
         err = i < n - 1 ? connect_soon(scope, &a[i], out) : connect_to(scope, &a[i], out);
-        if (err == 0 || scope->cancelled) return err;
+        if (err == 0) return 0;
+        if (scope->cancelled) return scope->cancelled; /* perhaps just after the patience ended */
         silent[i] = err == -ETIME;
     }
     for (int i = 0; i < n - 1; i++) {

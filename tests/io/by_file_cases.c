@@ -203,6 +203,33 @@ static void a_slow_reader_gets_all(void **state)
     rig_close(r);
 }
 
+/* The socket may never be full. */
+static void a_large_part_leaves_others_the_turn(void **state)
+{
+    (void)state;
+    enum { SHARE = 17 << 16 };
+    struct rig *r = rig_open(NULL);
+    for (size_t head = 100; head < MAPPED; head += MAPPED / 2) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        struct peer_thread t = {.fd = e.peer, .n = MAPPED};
+        peer_start(&t);
+        start_at(&e, (struct iovec[]){{mapping, head}, {mapping + head, MAPPED - head}}, 2, file, 1,
+                 head);
+        rig_guard(r);
+        for (int32_t sent = 0; io_busy(&e.send.op);) {
+            assert_in_range(io_sent_so_far(&e.send) - sent, 0, 2 * SHARE);
+            sent = io_sent_so_far(&e.send);
+            rig_turn(r, "all is sent", __FILE__, __LINE__);
+        }
+        rig_unguard(r);
+        peer_join(&t);
+        assert_int_equal(e.send_result.res, MAPPED);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
 static void progress_of_a_file_is_reported(void **state)
 {
     (void)state;
@@ -405,6 +432,7 @@ int by_file_cases(void)
         cmocka_unit_test(it_is_in_the_middle),
         cmocka_unit_test(it_goes_by_reference),
         cmocka_unit_test(a_slow_reader_gets_all),
+        cmocka_unit_test(a_large_part_leaves_others_the_turn),
         cmocka_unit_test(progress_of_a_file_is_reported),
         cmocka_unit_test(a_peer_that_only_reads_costs_nothing),
         cmocka_unit_test(a_blocked_file_is_cancelled),

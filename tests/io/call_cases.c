@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 enum { FILE_SIZE = 10000 };
 
@@ -239,6 +240,23 @@ static int connect_to(struct rig *r, int fd, const struct sock_addr *addr)
     return rig_call(r, &c, IO_CONNECT);
 }
 
+/* At an address that the kernel chooses (unix(7), autobind). */
+struct local_listener {
+    int fd;
+    struct sockaddr_un addr;
+    socklen_t len;
+};
+
+static void local_open(struct local_listener *l, int backlog)
+{
+    l->addr.sun_family = AF_UNIX;
+    l->len = sizeof l->addr;
+    l->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(l->fd, (void *)&l->addr, sizeof l->addr.sun_family), 0);
+    assert_int_equal(getsockname(l->fd, (void *)&l->addr, &l->len), 0);
+    assert_int_equal(listen(l->fd, backlog), 0);
+}
+
 static void connect_and_talk(void **state)
 {
     (void)state;
@@ -291,6 +309,32 @@ static void connect_cancelled(void **state)
     close(fd);
     close(queued);
     close(listener);
+    rig_close(r);
+}
+
+/* While the queue of one is full; others are connected to meanwhile. */
+static void connect_to_unix_sockets(void **state)
+{
+    (void)state;
+    enum { TRIES = 12 };
+    struct rig *r = rig_open(NULL);
+    struct local_listener full, open;
+    local_open(&full, 0);
+    local_open(&open, TRIES);
+    int queued = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(queued, (void *)&full.addr, full.len), 0);
+    for (int i = 0; i < TRIES; i++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        struct io_call c = {.connect = {fd, (void *)&full.addr, full.len}};
+        assert_int_equal(rig_call(r, &c, IO_CONNECT), -EAGAIN);
+        c.connect.addr = (void *)&open.addr;
+        c.connect.len = open.len;
+        assert_int_equal(rig_call(r, &c, IO_CONNECT), 0);
+        close(fd);
+    }
+    close(queued);
+    close(full.fd);
+    close(open.fd);
     rig_close(r);
 }
 
@@ -542,6 +586,7 @@ int call_cases(void)
         cmocka_unit_test(connect_and_talk),
         cmocka_unit_test(connect_refused),
         cmocka_unit_test(connect_cancelled),
+        cmocka_unit_test(connect_to_unix_sockets),
         cmocka_unit_test(poll_until_ready),
         cmocka_unit_test(poll_cancelled),
         cmocka_unit_test(poll_by_several),

@@ -14,3 +14,4 @@ int share_cases(void);
 int turn_cases(void);
 int open_cases(void);
 int forked_cases(void);
+int overflow_cases(void);

@@ -87,9 +87,63 @@ static void gathered_sends(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         for (uint32_t count = 1; count <= IO_SEND_IOV; count++)
             send_gathered(&e, cases[i], count, false);
-    static const size_t large[IO_SEND_IOV] = {1 << 20, 1, 3 << 20, 0, 4096, 5 << 20, 7, 2 << 20};
-    send_gathered(&e, large, IO_SEND_IOV, true);
+    static const size_t large[][IO_SEND_IOV] = {
+        {1 << 20, 1, 3 << 20, 0, 4096, 5 << 20, 7, 2 << 20},
+        {0, 2 << 20, 0, 0, 1 << 20, 0, 300, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(large); i++) send_gathered(&e, large[i], IO_SEND_IOV, true);
     endpoint_close(&e);
+    rig_close(r);
+}
+
+/* To a peer that reads all the time, so that the socket may never be full: each turn sends some. */
+static void a_large_send_leaves_others_the_turn(void **state)
+{
+    (void)state;
+    enum { LARGE = 4 * BIG, SHARE = 17 << 16 };
+    char *large = malloc(LARGE);
+    assert_non_null(large);
+    pattern_fill(large, 0, LARGE);
+    struct rig *r = rig_open(NULL);
+    for (size_t head = 0; head < 1000; head += 300) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        struct peer_thread t = {.fd = e.peer, .n = LARGE};
+        peer_start(&t);
+        endpoint_send(&e, (struct iovec[]){{large, head}, {large + head, LARGE - head}}, 2);
+        rig_guard(r);
+        for (int32_t sent = 0; io_busy(&e.send.op);) {
+            assert_in_range(io_sent_so_far(&e.send) - sent, 0, 2 * SHARE);
+            sent = io_sent_so_far(&e.send);
+            rig_turn(r, "all is sent", __FILE__, __LINE__);
+        }
+        rig_unguard(r);
+        peer_join(&t);
+        assert_int_equal(e.send_result.res, LARGE);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+    free(large);
+}
+
+static void cancelled_when_it_has_had_its_share(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int turns = 0; turns < 3; turns++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        endpoint_send(&e, &(struct iovec){big, BIG}, 1);
+        for (int i = 0; i < turns; i++) rig_poll(r);
+        assert_true(io_busy(&e.send.op));
+        int32_t sent = io_sent_so_far(&e.send);
+        io_cancel(&r->io, &e.send.op);
+        TURN_UNTIL(r, !io_busy(&e.send.op));
+        assert_int_equal(e.send_result.count, 1);
+        assert_int_equal(e.send_result.res, -ECANCELED);
+        peer_expect(e.peer, 0, (size_t)sent);
+        endpoint_close(&e);
+    }
     rig_close(r);
 }
 
@@ -322,6 +376,8 @@ int send_cases(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_sends),
         cmocka_unit_test(gathered_sends),
+        cmocka_unit_test(a_large_send_leaves_others_the_turn),
+        cmocka_unit_test(cancelled_when_it_has_had_its_share),
         cmocka_unit_test(completes_to_a_slow_reader),
         cmocka_unit_test(progress_is_reported),
         cmocka_unit_test(send_to_a_reset_peer_fails),

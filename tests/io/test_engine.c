@@ -9,5 +9,5 @@ int main(int argc, char **argv)
     rig_choose(argc, argv);
     return accept_cases() + recv_cases() + into_cases() + pause_cases() + send_cases() +
            by_file_cases() + call_cases() + file_cases() + share_cases() + turn_cases() +
-           open_cases() + forked_cases();
+           open_cases() + forked_cases() + overflow_cases();
 }

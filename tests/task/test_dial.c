@@ -198,6 +198,37 @@ static void what_cancels_the_scope_ends_it(void **state)
     servers_close(&s);
 }
 
+struct spoiler {
+    struct io_task task;
+    struct core *core;
+};
+
+/* Its tasks run before those that the turn adds. */
+static void cancel_once_it_gives_way(struct io_task *t)
+{
+    struct core *core = container_of(t, struct spoiler, task)->core;
+    struct list *child = core->scope.children.next;
+    bool given = child != &core->scope.children &&
+                 container_of(child, struct scope, sibling)->cancelled == -ETIME;
+    if (given)
+        scope_cancel(&core->scope, -ECONNRESET);
+    else
+        io_defer(&core->io, t);
+}
+
+static void what_cancels_the_scope_as_it_gives_way_ends_it(void **state)
+{
+    struct rig *r = *state;
+    struct servers s;
+    struct caller c;
+    struct spoiler spoiler = {.task.fn = cancel_once_it_gives_way, .core = &r->core};
+    servers_open(&s);
+    begin(r, &c, s.port);
+    io_defer(&r->core.io, &spoiler.task);
+    expect_result(r, &c, -ECONNRESET);
+    servers_close(&s);
+}
+
 static void without_a_server_it_is_refused(void **state)
 {
     struct rig *r = *state;
@@ -217,6 +248,7 @@ int main(int argc, char **argv)
         DIAL_CASE(a_silent_address_gives_way),
         DIAL_CASE(a_silent_address_is_tried_again),
         DIAL_CASE(what_cancels_the_scope_ends_it),
+        DIAL_CASE(what_cancels_the_scope_as_it_gives_way_ends_it),
         DIAL_CASE(without_a_server_it_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
