@@ -21,6 +21,8 @@ class Alone(Runs):
         lock = self.scratch / alone.NAME
         run = self.start(*wanted, FAKE_STUCK="1", **here)
         self.assertTrue(run.stderr.readline())
+        run.send_signal(signal.SIGSTOP)  # it would give the load up in the end
+        self.assertEqual(lock.read_text(), f"{run.pid}\n")
         for arguments in (["compare", *wanted], ["generators"]):
             done = subprocess.run(
                 [*BENCH, *arguments, "--build", str(self.build)],
@@ -37,6 +39,7 @@ class Alone(Runs):
                 f"its end ({lock} is its lock)\n",
             )
         run.send_signal(signal.SIGTERM)
+        run.send_signal(signal.SIGCONT)
         run.communicate(timeout=TIMEOUT_SECONDS)
         self.assertFalse(lock.exists())
 
