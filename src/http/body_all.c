@@ -4,9 +4,10 @@
 
 #include <errno.h>
 
-/* What torc_body_all had when its wait ended early, for the next call. */
+/* What torc_body_all has. It stays where a wait ends early, for the next call. */
 struct begun_body {
     struct request_resource held;
+    bool busy; /* a fiber is in the call */
     char *p;
     size_t len, cap;
 };
@@ -16,23 +17,21 @@ static void release(struct request_resource *r)
     list_unlink(&r->link); /* its memory is the request's */
 }
 
-/* Returns `err`. */
-static int keep(struct torc_req *rq, const struct begun_body *b, int err)
+/* NULL, with the error in *err. */
+static struct begun_body *begin(struct torc_req *rq, int *err)
 {
-    struct begun_body *kept = arena_alloc(&rq->arena, sizeof *kept);
-    if (!kept) return request_fail_body(rq, -ENOMEM, 503);
-    *kept = *b;
-    request_hold(rq, &kept->held, release);
-    return err;
-}
-
-static int begin(struct torc_req *rq, struct begun_body *b)
-{
-    struct begun_body *kept = request_find_held(rq, release);
-    if (!kept) return request_grow_body(rq, &b->p, 0, b->cap);
-    release(&kept->held);
-    *b = *kept;
-    return 0;
+    const uint64_t length = rq->head.content_length;
+    struct begun_body *b = request_find_held(rq, release);
+    *err = b && b->busy ? -EBUSY : 0;
+    if (b) return *err ? NULL : b;
+    b = arena_alloc(&rq->arena, sizeof *b);
+    if (!b) {
+        *err = request_fail_body(rq, -ENOMEM, 503);
+        return NULL;
+    }
+    *b = (struct begun_body){.cap = length ? (size_t)length : 4096};
+    request_hold(rq, &b->held, release);
+    return b;
 }
 
 int request_grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
@@ -52,33 +51,43 @@ int request_grow_body(struct torc_req *rq, char **p, size_t size, size_t more)
     return fits ? request_fail_body(rq, -ENOMEM, 503) : request_fail_body(rq, -EMSGSIZE, 413);
 }
 
+/* Reads on to the end. */
+static int read_all(struct torc_req *rq, struct begun_body *b)
+{
+    const uint64_t length = rq->head.content_length, most = rq->max_body;
+    int err = b->p ? 0 : request_grow_body(rq, &b->p, 0, b->cap);
+    while (err == 0) {
+        if (b->len == b->cap) {
+            if (length) return 0;
+            /* Room for one byte beyond the limit, so that the read after the last one finds out. */
+            size_t more = b->cap;
+            if (b->cap <= most && most - b->cap < b->cap) more = (size_t)(most - b->cap) + 1;
+            err = request_grow_body(rq, &b->p, b->cap, more);
+            if (err < 0) break;
+            b->cap += more;
+        }
+        ssize_t n = torc_body_read(rq, b->p + b->len, b->cap - b->len);
+        if (n <= 0) return (int)n;
+        b->len += (size_t)n;
+    }
+    return err;
+}
+
 int torc_body_all(torc_req *rq, torc_slice *body)
 {
-    const uint64_t length = rq->head.content_length, most = rq->head.has_body ? rq->max_body : 0;
-    struct begun_body b = {.cap = length ? (size_t)length : 4096};
     *body = (slice){NULL, 0};
     int err = scope_refuses(request_scope(rq));
     if (err == 0 && !rq->head.has_body) {
         *body = SLICE("");
         return 0;
     }
-    if (err == 0) err = begin(rq, &b);
-    if (err < 0) return err;
-    for (;;) {
-        if (b.len == b.cap) {
-            if (length) break;
-            /* Room for one byte beyond the limit, so that the read after the last one finds out. */
-            size_t more = b.cap;
-            if (b.cap <= most && most - b.cap < b.cap) more = (size_t)(most - b.cap) + 1;
-            err = request_grow_body(rq, &b.p, b.cap, more);
-            if (err < 0) return err;
-            b.cap += more;
-        }
-        ssize_t n = torc_body_read(rq, b.p + b.len, b.cap - b.len);
-        if (n < 0) return request_reads_on(rq, n) ? keep(rq, &b, (int)n) : (int)n;
-        if (n == 0) break;
-        b.len += (size_t)n;
-    }
-    *body = slice_of(b.p, b.len);
-    return 0;
+    struct begun_body *b = err < 0 ? NULL : begin(rq, &err);
+    if (!b) return err;
+    b->busy = true;
+    err = read_all(rq, b);
+    b->busy = false;
+    if (err < 0 && request_reads_on(rq, err)) return err;
+    release(&b->held);
+    if (err == 0) *body = slice_of(b->p, b->len);
+    return err;
 }
