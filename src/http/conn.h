@@ -145,6 +145,9 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by
  * output meanwhile. 0, or the scope's error. */
 int conn_wait_room(struct conn *c, struct scope *scope, size_t below);
 
+/* Some of the output was taken back. */
+void conn_took_back(struct conn *c);
+
 /* For conn.c: a send has failed, or has sent something for which somebody waits. */
 void conn_send_failed(struct conn *c, int err);
 void conn_send_went_on(struct conn *c);

@@ -38,11 +38,26 @@ static void wake(struct conn_writer *w, int result)
     wait_wake(&w->wait, result);
 }
 
+/* Bytes have left the output, sent or not: some that wait for room may have it. */
+static void wake_shared(struct conn *c)
+{
+    for (struct conn_writer *w, *next = c->writer; (w = next);) {
+        next = w->next;
+        if (w->shares && c->unsent.bytes < w->below) wake(w, 0);
+    }
+}
+
+void conn_took_back(struct conn *c)
+{
+    if (UNLIKELY(c->writer)) wake_shared(c);
+}
+
 /* What it has by reference it may free now: if any of that is unsent, it never will be sent. */
 static void wake_writer(struct conn_writer *w, int result)
 {
     if (w->by_ref && *w->by_ref && w->conn->unsent.bytes) conn_abort(w->conn, -EIO);
     wake(w, result);
+    wake_shared(w->conn);
 }
 
 static void writer_cancel(struct wait *wait)
@@ -138,8 +153,6 @@ COLD void conn_send_went_on(struct conn *c)
     }
     if (w && (c->unsent.bytes < w->below || w->wait.scope->cancelled))
         wake_writer(w, w->wait.scope->cancelled);
-    for (struct conn_writer *next = c->writer; (w = next);) {
-        next = w->next;
-        if (w->shares && c->unsent.bytes < w->below) wake(w, 0);
-    }
+    else
+        wake_shared(c);
 }

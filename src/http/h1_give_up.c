@@ -27,6 +27,7 @@ void h1_give_up(struct torc_req *rq, int err)
     if (own > unsent) own = unsent;
     own -= unsent - c->unsent.bytes;
     x->taken_back = conn_is_written(c) ? 0 : send_queue_take_back_most(&c->unsent, own);
+    conn_took_back(c);
     conn_schedule(c);
 }
 

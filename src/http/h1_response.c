@@ -263,7 +263,9 @@ void h1_take_back(struct torc_req *rq, int err)
     if (rq->cancelled || !request_scope(rq)->cancelled) return;
     if (!request_gets_body(rq) || is_chunked(rq)) return;
     uint64_t all = x->framing + rq->response.written;
-    if (send_queue_take_back(&x->conn->unsent, all)) response_undo(rq, err);
+    if (!send_queue_take_back(&x->conn->unsent, all)) return;
+    response_undo(rq, err);
+    conn_took_back(x->conn);
 }
 
 /* No piece was read. Where a scope was cancelled the handler may still end the response. */
@@ -322,7 +324,9 @@ static int append_copied(struct torc_req *rq, const struct file_place *place, ui
 /* None of them has left, and their owner may free them. */
 static int take_back_ref(struct torc_req *rq, int err)
 {
-    rq->response.written -= send_queue_drop_file(&h1_exchange_of(rq)->conn->unsent);
+    struct conn *c = h1_exchange_of(rq)->conn;
+    rq->response.written -= send_queue_drop_file(&c->unsent);
+    conn_took_back(c);
     return fail_file(rq, err);
 }
 

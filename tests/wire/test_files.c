@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -275,6 +276,106 @@ static void a_sibling_of_a_file_reply_fails(void **state)
     fail_beside_file_of(MAPPED);
 }
 
+/* ---- a sibling waits for the room that a file reply has ---- */
+
+static const char hint_head[] = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
+static bool fails_now;
+
+static int hints(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_hint(rq, TORC_S("</a.css>; rel=preload"));
+}
+
+static int fails_then(torc_req *rq, void *arg)
+{
+    (void)arg;
+    while (!fails_now && torc_sleep(rq, 0) == 0) continue;
+    return -EIO;
+}
+
+static void hints_beside(torc_req *rq, void *arg)
+{
+    torc_group *before = torc_group_open(rq);
+    (void)arg;
+    assert_int_equal(torc_spawn(before, hints, NULL), 0);
+    torc_sleep(rq, 0);
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, replies_with_it, NULL), 0);
+    assert_int_equal(torc_spawn(g, fails_then, NULL), 0);
+    torc_group_join(g);
+    assert_int_equal(torc_group_join(before), 0);
+    assert_int_equal(torc_status(rq), 0);
+    torc_reply(rq, 200, NULL, TORC_S("other"));
+}
+
+/* The file is in memory then. */
+static void keep(void)
+{
+    static const char request[] = "GET /kept HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_push(m, request, sizeof request - 1);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_free(&rig.io, m);
+}
+
+/* The hint has left, and the file's response behind it is taken back. */
+static void take_back_behind_a_hint(bool by_reference)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    struct static_files *files = static_open(&limits, 1);
+    size_t n;
+    fails_now = false;
+    lab_core_open(&rig);
+    rig.limits.sendfile_from = by_reference;
+    rig.limits.write_buffer = 1;
+    rig.http.files = static_core_of(files, 0);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), hints_beside, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/kept"), opens_first, NULL, NULL), 0);
+    router_freeze(router);
+    rig.http.router = router;
+    mem_configure(&rig.io, &(struct mem_config){.patience = NS_PER_MS});
+    for (int i = 0; i < 3; i++) keep();
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_set_window(m, 0);
+    mem_push(m, request, sizeof request - 1);
+    mem_run(&rig.io, 100); /* it sleeps all the time */
+    mem_set_window(m, sizeof hint_head - 1);
+    mem_run(&rig.io, 1);
+    mem_set_window(m, 0);
+    mem_run(&rig.io, 100);
+    fails_now = true;
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_set_window(m, SIZE_MAX);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    const char *out = mem_out(m, &n), *other = memmem(out, n, "\r\n\r\nother", 9);
+    assert_memory_equal(out, hint_head, sizeof hint_head - 1);
+    assert_ptr_equal(other, out + n - 9);
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+    lab_core_close(&rig);
+    router_free(router);
+    static_close(files);
+}
+
+static void a_hint_behind_which_a_file_is_taken_back(void **state)
+{
+    char path[64];
+    (void)state;
+    snprintf(path, sizeof path, "%s/zeros", dir);
+    int fd = creat(path, 0600);
+    assert_int_equal(ftruncate(fd, 3 << 20), 0);
+    close(fd);
+    sent = "zeros";
+    for (int by_reference = 0; by_reference < 2; by_reference++)
+        take_back_behind_a_hint(by_reference);
+    unlink(path);
+}
+
 /* ---- a file reply that is given up behind another response ---- */
 
 static unsigned given_up;
@@ -466,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_file_reply_is_reset),
         cmocka_unit_test(a_part_of_a_file_is_reset),
         cmocka_unit_test(a_sibling_of_a_file_reply_fails),
+        cmocka_unit_test(a_hint_behind_which_a_file_is_taken_back),
         cmocka_unit_test(what_is_before_a_file_reply_arrives),
         cmocka_unit_test(a_file_reply_that_comes_second_changes_nothing),
     };
