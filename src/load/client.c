@@ -242,8 +242,8 @@ static void count_attempt(struct client *c)
     c->attempted = true;
 }
 
-/* A connect that does not block finds that the queue of a Unix socket is full, connect(2); one that
- * does waits for room, as for any other server that is slow to accept. */
+/* A connect to a Unix socket does not wait while the queue there is full, unlike one to any other
+ * server that is slow to accept. */
 static bool waits_for_room(struct client *c, int err)
 {
     const struct load_context *x = c->context;

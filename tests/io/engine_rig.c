@@ -279,6 +279,18 @@ void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count)
     io_send_start(&e->rig->io, &e->send);
 }
 
+void endpoint_await_shares(struct rig *r, struct endpoint *e)
+{
+    enum { SHARE = 17 << 16 };
+    rig_guard(r);
+    for (int32_t sent = 0; io_busy(&e->send.op);) {
+        assert_in_range(io_sent_so_far(&e->send) - sent, 0, 2 * SHARE);
+        sent = io_sent_so_far(&e->send);
+        rig_turn(r, "all is sent", __FILE__, __LINE__);
+    }
+    rig_unguard(r);
+}
+
 int endpoint_call(struct endpoint *e, enum io_kind kind)
 {
     unsigned count = e->call_result.count;

@@ -105,6 +105,10 @@ void endpoint_recv(struct endpoint *e);
 void endpoint_recv_into(struct endpoint *e, uint32_t size);
 
 void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count);
+
+/* Runs until the send has ended, which goes on by two shares of a turn at most. */
+void endpoint_await_shares(struct rig *r, struct endpoint *e);
+
 int endpoint_call(struct endpoint *e, enum io_kind kind);
 
 /* Cancels operations in flight and closes both sides. */
