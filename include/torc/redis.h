@@ -85,7 +85,7 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *   -EREMOTEIO     the server answered with an error: *reply is set, of type TORC_REDIS_ERROR
  *   -EAGAIN        as many commands wait as may (torc_redis_options.queue)
  *   -ECONNREFUSED, -ENOENT, -ETIMEDOUT (within connect_timeout) and the like: no connection can be
- *                  opened, or the server ends it at once; the command was not sent
+ *                  opened, or the server ends it at once; it has not read the command
  *   -EHOSTUNREACH  nobody can say now where a server of that name is; -ENOSYS: a name with
  *                  --work-threads 0
  *   -EACCES        nor can it where the server refuses AUTH or SELECT

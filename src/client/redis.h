@@ -112,6 +112,7 @@ struct redis_conn {
     unsigned n_tried;    /* addresses of the pool */
     bool unsent;         /* hiredis has bytes that the kernel did not take */
     bool refused;        /* the server sent what is no reply of RESP2 */
+    bool answered;       /* something has come from the server */
     bool doomed;         /* its task closes it */
     bool slot;           /* it holds one: its command blocks */
     bool idle;           /* in pool->idle */

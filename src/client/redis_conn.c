@@ -161,13 +161,11 @@ static void opened(struct redis_conn *c)
     }
 }
 
-/* Whether that is no answer: what the server says to whom it does not let in, and hangs up. */
-static bool is_unasked(const torc_redis_reply *r)
+/* What it quotes may be the password, as where it does not know AUTH. */
+static void warn_of(struct redis_conn *c, const torc_redis_reply *r)
 {
-    static const char *const begins[] = {"ERR max number of clients", "DENIED "};
-    for (size_t i = 0; i < ARRAY_LEN(begins); i++)
-        if (strncmp(r->text, begins[i], strlen(begins[i])) == 0) return true;
-    return false;
+    torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %.*s", c->pool->r->o.address,
+                   (int)strcspn(r->text, "\"'`"), r->text);
 }
 
 /* 0, or the error to close with. */
@@ -177,23 +175,47 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
     bool is_id = c->slot && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
     if (r->type == TORC_REDIS_INTEGER)
         c->id = r->integer;
-    else if (r->type == TORC_REDIS_ERROR && is_unasked(r))
-        err = -ECONNREFUSED;
     else if (r->type == TORC_REDIS_ERROR && !is_id)
         err = -EACCES;
-    /* What it quotes may be the password, as where it does not know AUTH. */
-    if (err)
-        torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %.*s", c->pool->r->o.address,
-                       (int)strcspn(r->text, "\"'`"), r->text);
+    if (err) warn_of(c, r);
     redis_reply_free(r);
     if (!err && --c->n_greeting == 0) opened(c);
     return err;
+}
+
+/* ---- not let in ---- */
+
+/* Whether that answers nothing: what the server says to whom it does not let in. It reads nothing
+ * of them, and hangs up. */
+static bool is_unasked(const struct redis_conn *c, const torc_redis_reply *r)
+{
+    if (c->answered || r->type != TORC_REDIS_ERROR) return false;
+    return strncmp(r->text, "ERR max number of clients", 25) == 0 ||
+           (strncmp(r->text, "DENIED ", 7) == 0 && strstr(r->text, "protected mode"));
+}
+
+/* So the connection did not open, and what was sent on it is as if it waited still. */
+static int take_refusal(struct redis_conn *c, torc_redis_reply *r)
+{
+    torc_redis_counters *n = redis_counters(c->pool);
+    if (c->state == REDIS_OPEN) counter_set(&n->connections, n->connections - 1);
+    c->state = REDIS_GREETING;
+    c->n_sent = 0;
+    for (struct list *l; (l = list_pop(&c->sent));) {
+        container_of(l, struct redis_entry, link)->sent = false;
+        list_push(&c->waiting, l);
+    }
+    warn_of(c, r);
+    redis_reply_free(r);
+    return -ECONNREFUSED;
 }
 
 /* ---- reading ---- */
 
 static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 {
+    if (is_unasked(c, r)) return take_refusal(c, r);
+    c->answered = true;
     if (c->state == REDIS_GREETING) return take_greeting(c, r);
     struct list *l = list_pop(&c->sent);
     if (l) {
