@@ -85,13 +85,14 @@ static void reopen(struct access_log *log)
     use_file(log, fd);
 }
 
+/* The old file is closed under its name: its disk may hold that up. */
 static void move_to(struct access_log *log, struct access_move *m)
 {
     char *old = log->path;
+    use_file(log, m->fd);
     pthread_mutex_lock(&log->naming);
     log->path = m->path;
     pthread_mutex_unlock(&log->naming);
-    use_file(log, m->fd);
     m->path = old;
     m->fd = -1;
     access_move_free(m);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -623,6 +624,42 @@ static void stalled_disk_is_told(void **state)
     assert_true(all > dropped && all <= added);
 }
 
+static _Atomic int slow_to_close = -1; /* a descriptor */
+static sem_t closing, may_close;
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+int __wrap_close(int fd)
+{
+    if (fd == slow_to_close) {
+        slow_to_close = -1;
+        sem_post(&closing);
+        sem_wait(&may_close);
+    }
+    return __real_close(fd);
+}
+
+/* The close of a file may write what the system has kept of it, as over a network. */
+static void disk_of_the_file_before_is_named(void **state)
+{
+    (void)state;
+    int saved, err = capture_stderr(&saved);
+    sem_init(&closing, 0, 0);
+    sem_init(&may_close, 0, 0);
+    struct access_log *log = open_log(in_dir("old"), LOG_COMBINED);
+    slow_to_close = access_log_descriptor(log);
+    move_to(log, in_dir("log"));
+    sem_wait(&closing);
+    bool closed = access_log_close(log);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    sem_post(&may_close);
+    assert_false(closed);
+    assert_non_null(strstr(captured(err), "/old: the disk does not answer"));
+    close(err);
+}
+
 /* A reader that does not read blocks nobody; lines without room are counted. */
 static void full_buffer_drops_and_counts_lines(void **state)
 {
@@ -926,6 +963,7 @@ int main(void)
         TEST(buffer_wraps_around),
         TEST(thread_is_woken_before_the_buffer_is_full),
         TEST(stalled_disk_is_told),
+        TEST(disk_of_the_file_before_is_named),
         TEST(full_buffer_drops_and_counts_lines),
         TEST(close_does_not_wait_for_a_stuck_reader),
         TEST(leaves_a_stuck_reader_for_another_file),
