@@ -1,7 +1,6 @@
 #include "serve/backtrace.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -35,25 +34,34 @@ static unsigned n_servers;
 static struct sigaction found;
 static _Atomic int number; /* of the signal; 0: none */
 
-/* The thread that is asked, or one of those below. One that answers after the wait for it has ended
- * finds that nobody asks it any more; while it is at it, nobody else is asked. */
-static _Atomic int asked;
-enum { NOBODY = 0, ANSWERS = -1, HAS_ANSWERED = -2 };
+/* Those that can be asked at a time, by whichever servers the process has. */
+enum { ASKED_MAX = 16 };
 
-enum { WAIT_MS = 1000 }; /* so late is no thread that only waits for a CPU */
+/* `asked` is the thread, or one of those below. One that answers after the asking has ended finds
+ * that nobody asks it any more; while it is at it, its place is not taken by another. */
+struct backtrace {
+    _Atomic int asked;
+    int n_frames;
+    void *frames[32];
+};
+enum { NOBODY = 0, ANSWERS = -1, HAS_ANSWERED = -2, ANSWERS_LATE = -3 };
 
-/* Its answer. */
-static void *frames[32];
-static int n_frames;
+static struct backtrace backtraces[ASKED_MAX];
+
+static bool turns(struct backtrace *b, int from, int to)
+{
+    return atomic_compare_exchange_strong(&b->asked, &from, to);
+}
 
 /* It writes nothing: that could wait for who reads stderr. */
 static void on_signal(int signal)
 {
     int saved = errno, me = (int)syscall(SYS_gettid);
     (void)signal;
-    if (atomic_compare_exchange_strong(&asked, &me, ANSWERS)) {
-        n_frames = backtrace(frames, ARRAY_LEN(frames));
-        atomic_store(&asked, HAS_ANSWERED);
+    for (struct backtrace *b = backtraces; b < backtraces + ASKED_MAX; b++) {
+        if (!turns(b, me, ANSWERS)) continue;
+        b->n_frames = backtrace(b->frames, ARRAY_LEN(b->frames));
+        if (!turns(b, ANSWERS, HAS_ANSWERED)) atomic_store(&b->asked, NOBODY);
     }
     errno = saved;
 }
@@ -110,26 +118,39 @@ void backtrace_allow(void)
 
 /* ---- asking ---- */
 
-static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER; /* one at a time */
-
-/* Whether it has answered. It may block the signal, or have no CPU. */
-static bool ask(int tid, int signal)
+/* The program may have taken the signal for itself meanwhile. */
+static int usable_signal(void)
 {
-    const struct timespec pause = {0, NS_PER_MS};
-    if (atomic_load(&asked) == ANSWERS) return false;
-    atomic_store(&asked, tid);
-    int err = (int)syscall(SYS_tgkill, getpid(), tid, signal);
-    for (int ms = 0; !err && ms < WAIT_MS && atomic_load(&asked) != HAS_ANSWERED; ms++)
-        nanosleep(&pause, NULL);
-    return !atomic_compare_exchange_strong(&asked, &tid, NOBODY) && tid == HAS_ANSWERED;
+    struct sigaction now;
+    int n = atomic_load(&number);
+    return n && sigaction(n, NULL, &now) == 0 && now.sa_handler == on_signal ? n : 0;
+}
+
+struct backtrace *backtrace_ask(int tid)
+{
+    int n = usable_signal();
+    if (!n) return NULL;
+    for (struct backtrace *b = backtraces; b < backtraces + ASKED_MAX; b++) {
+        if (!turns(b, NOBODY, tid)) continue;
+        if (syscall(SYS_tgkill, getpid(), tid, n) == 0) return b;
+        atomic_store(&b->asked, NOBODY);
+        break;
+    }
+    return NULL;
+}
+
+bool backtrace_answered(const struct backtrace *b)
+{
+    return atomic_load(&b->asked) == HAS_ANSWERED;
 }
 
 /* Whole lines, until one does not fit. */
-static void write_frames(void)
+static void write_frames(const struct backtrace *b, const char *name)
 {
-    char **names = backtrace_symbols(frames, n_frames), line[1024];
+    char **names = backtrace_symbols(b->frames, b->n_frames), line[1024];
     bool fits = true;
-    for (int i = 0; names && fits && i < n_frames; i++) {
+    if (names) log_line("%s is in:", name);
+    for (int i = 0; names && fits && i < b->n_frames; i++) {
         size_t len = strnlen(names[i], sizeof line - 1);
         memcpy(line, names[i], len);
         line[len++] = '\n';
@@ -138,13 +159,11 @@ static void write_frames(void)
     free(names);
 }
 
-/* The program may have taken the signal for itself meanwhile. */
-void backtrace_of_thread(int tid)
+void backtrace_end(struct backtrace *b, const char *name)
 {
-    struct sigaction now;
-    int n = atomic_load(&number);
-    if (!n || sigaction(n, NULL, &now) < 0 || now.sa_handler != on_signal) return;
-    pthread_mutex_lock(&asking);
-    if (ask(tid, n)) write_frames();
-    pthread_mutex_unlock(&asking);
+    int asked = atomic_load(&b->asked);
+    if (asked > 0 && turns(b, asked, NOBODY)) return;
+    if (turns(b, ANSWERS, ANSWERS_LATE)) return;
+    write_frames(b, name);
+    atomic_store(&b->asked, NOBODY);
 }

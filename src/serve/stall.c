@@ -19,6 +19,7 @@
 #define LOOK_MAX (NS_PER_S / 4)
 #define STOPPED  NS_PER_S        /* so late is no thread that only waits for a CPU */
 #define QUIET    (10 * NS_PER_S) /* after a message, per core */
+#define ANSWER   NS_PER_S        /* so long a thread may take to say where it is */
 
 /* What a thread has done so far, and does. */
 struct progress {
@@ -33,6 +34,8 @@ struct stall_seen {
     struct progress before; /* of its thread, at that time */
     uint64_t said_at;       /* of the last message; 0: none */
     bool counted, told;
+    struct backtrace *asked; /* of its thread; NULL: none is awaited */
+    uint64_t asked_at;
 };
 
 /* ---- telling ---- */
@@ -151,7 +154,8 @@ static void describe(int tid, char state, char *out, size_t size)
         describe_blocked(tid, out, size);
 }
 
-static void tell(const struct core *c, const struct stall_seen *seen, uint64_t now)
+/* A signal would end what a thread is blocked in. */
+static void tell(const struct core *c, struct stall_seen *seen, uint64_t now)
 {
     const struct route *route = atomic_load(&c->http.fibers.label);
     slice pattern = route ? request_pattern_of(c->router, route) : slice_str("(no route)");
@@ -166,7 +170,18 @@ static void tell(const struct core *c, const struct stall_seen *seen, uint64_t n
     log_line("%.*s: its handler has %s %u for %.2f s, %s: %s", (int)pattern.len, pattern.ptr,
              one ? "run on thread" : "held core", c->index, (double)(now - seen->since) / NS_PER_S,
              one ? "without a wait" : "while other requests wait", what);
-    if (p.state == 'R') backtrace_of_thread(tid); /* a signal would end what it is blocked in */
+    if (p.state == 'R' && !seen->asked) seen->asked = backtrace_ask(tid);
+    seen->asked_at = now;
+}
+
+/* By name, as others may have been told of meanwhile. */
+static void tell_where(const struct core *c, struct stall_seen *seen)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s %u", c->loop.config.one_connection ? "thread" : "core",
+             c->index);
+    backtrace_end(seen->asked, name);
+    seen->asked = NULL;
 }
 
 /* ---- watching ---- */
@@ -175,6 +190,8 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
 {
     struct core *c = &w->cores[i];
     struct stall_seen *seen = &w->seen[i];
+    if (seen->asked && (backtrace_answered(seen->asked) || now - seen->asked_at >= ANSWER))
+        tell_where(c, seen);
     const struct io_stats *stats = &c->loop.io.stats;
     uint64_t turn = counter_get(&stats->turns);
     int tid = atomic_load(&c->loop.tid); /* 0: it has ended, as cores do one by one in a drain */
@@ -202,10 +219,17 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
     tell(c, seen, now);
 }
 
+static void look_at_all(const struct stall_watch *w, uint64_t now)
+{
+    for (uint32_t i = 0; i < w->n_cores; i++) look(w, i, now);
+}
+
 /* ns; when to look again. */
 static uint64_t next_look(const struct stall_watch *w, uint64_t now)
 {
     uint64_t pause = w->limit / 4;
+    for (uint32_t i = 0; i < w->n_cores; i++)
+        if (w->seen[i].asked) pause = 0;
     if (pause < LOOK_MIN) pause = LOOK_MIN;
     if (pause > LOOK_MAX) pause = LOOK_MAX;
     return now + pause;
@@ -228,14 +252,16 @@ static void *watch(void *arg)
     for (uint64_t due = clock_ns(); !w->stop;) {
         uint64_t now = clock_ns();
         if (now > due) forgive(w, now - due);
+        pthread_mutex_unlock(&w->mutex);
+        look_at_all(w, now);
+        pthread_mutex_lock(&w->mutex);
         due = next_look(w, now);
         struct timespec until = {(time_t)(due / NS_PER_S), (long)(due % NS_PER_S)};
-        pthread_mutex_unlock(&w->mutex);
-        for (uint32_t i = 0; i < w->n_cores; i++) look(w, i, now);
-        pthread_mutex_lock(&w->mutex);
         if (!w->stop) pthread_cond_timedwait(&w->stopping, &w->mutex, &until);
     }
     pthread_mutex_unlock(&w->mutex);
+    for (uint32_t i = 0; i < w->n_cores; i++)
+        if (w->seen[i].asked) tell_where(&w->cores[i], &w->seen[i]);
     return NULL;
 }
 

@@ -21,11 +21,18 @@
 
 enum { LOOKS_MAX = 8 };
 
-/* The clock of the thread that watches, and when it looks after the first time; ends with 0. */
+/* The clock of the thread that watches, and when it looks after the first time; ends with 0. While
+ * it awaits a backtrace, it goes on to look each millisecond. */
 static _Atomic uint64_t now;
 static uint64_t pause_ms[LOOKS_MAX];
 static unsigned n_looks;
-static sem_t looked; /* as often as it is to */
+static sem_t looked;             /* as often as it is to */
+static struct core *begins_turn; /* when it has looked as often; or NULL */
+
+static uint64_t ns_of(const struct timespec *t)
+{
+    return (uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec;
+}
 
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
@@ -42,11 +49,17 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
                                   const struct timespec *until)
 {
-    (void)until;
-    uint64_t pause = pause_ms[n_looks];
+    uint64_t pause = pause_ms[n_looks], due = ns_of(until);
     if (pause) {
         n_looks++;
         now += pause * NS_PER_MS;
+        return 0;
+    }
+    if (due - now == NS_PER_MS) {
+        if (begins_turn) begins_turn->loop.io.stats.woken = ++begins_turn->loop.io.stats.turns;
+        begins_turn = NULL;
+        usleep(1000);
+        now = due;
         return 0;
     }
     sem_post(&looked);
@@ -103,21 +116,37 @@ static void *wait_for_end(void *arg)
     return NULL;
 }
 
-/* So many looks at a core in its first turn. Returns how many stalls are counted. */
-static unsigned look(const uint64_t *pauses)
+/* In their first turn; with the thread of each. */
+static struct core *cores_open(uint32_t n, const int *tids)
+{
+    struct core *c = aligned_alloc(_Alignof(struct core), n * sizeof *c);
+    assert_non_null(c);
+    memset(c, 0, n * sizeof *c);
+    for (uint32_t i = 0; i < n; i++) {
+        c[i].index = i;
+        c[i].loop.tid = tids[i];
+        c[i].loop.io.stats.turns = c[i].loop.io.stats.woken = 1;
+    }
+    return c;
+}
+
+/* So many looks, and those in which a backtrace is awaited. */
+static void look_at(struct core *c, uint32_t n, const uint64_t *pauses)
 {
     struct stall_watch w;
-    struct core *c = aligned_alloc(_Alignof(struct core), sizeof *c);
-    assert_non_null(c);
-    memset(c, 0, sizeof *c);
-    c->loop.tid = tid;
-    c->loop.io.stats.turns = c->loop.io.stats.woken = 1;
     memcpy(pause_ms, pauses, sizeof pause_ms);
     n_looks = 0;
     now = 1000 * NS_PER_S;
-    stall_start(&w, c, 1, 500 * NS_PER_MS);
+    stall_start(&w, c, n, 500 * NS_PER_MS);
     sem_wait(&looked);
     stall_stop(&w);
+}
+
+/* Returns how many stalls are counted of a core. */
+static unsigned look(const uint64_t *pauses)
+{
+    struct core *c = cores_open(1, (const int[]){tid});
+    look_at(c, 1, pauses);
     unsigned stalls = (unsigned)c->stalls;
     free(c);
     return stalls;
@@ -167,7 +196,8 @@ static bool has_backtrace(void)
     assert_int_equal(watch(in_time, said, sizeof said), 1);
     assert_non_null(strstr(said, ", while other requests wait: it computes"));
 #ifdef __GLIBC__
-    return strstr(said, "test_stall") && strstr(said, " [0x");
+    return strstr(said, "\ntorc: core 0 is in:\n") && strstr(said, "test_stall") &&
+           strstr(said, " [0x");
 #else
     return has_allowed;
 #endif
@@ -184,6 +214,23 @@ static void one_that_does_not_answer_is_not_waited_for(void **state)
     while (!has_allowed) usleep(1000); /* it has taken the signal */
     assert_true(has_backtrace());
     end_computing(thread);
+    backtrace_uninstall();
+}
+
+/* The other core's stall begins while the first one's thread is asked, and ends before it is given
+ * up. */
+static void one_that_does_not_answer_hides_no_other(void **state)
+{
+    (void)state;
+    backtrace_install();
+    pthread_t silent = start_computing(false);
+    struct core *c = cores_open(2, (const int[]){tid, tid});
+    begins_turn = &c[1];
+    look_at(c, 2, in_time);
+    assert_int_equal(c[0].stalls, 1);
+    assert_int_equal(c[1].stalls, 2);
+    free(c);
+    end_computing(silent);
     backtrace_uninstall();
 }
 
@@ -224,6 +271,7 @@ int main(void)
         cmocka_unit_test(one_that_lacks_a_cpu_is_told),
         cmocka_unit_test(one_that_is_blocked_is_told_at_once),
         cmocka_unit_test(one_that_does_not_answer_is_not_waited_for),
+        cmocka_unit_test(one_that_does_not_answer_hides_no_other),
         cmocka_unit_test(one_of_whom_nobody_reads_goes_on),
     };
     sem_init(&looked, 0, 0);
