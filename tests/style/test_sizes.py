@@ -36,6 +36,7 @@ OTHER_TESTS = {
     "serve/closing": "programs that close what is the server's",
     "serve/connecting": "handlers that connect to another server",
     "serve/deadlines": "whole servers",
+    "serve/descriptors": "whole servers",
     "serve/drain": "whole servers",
     "serve/faults": "whole servers",
     "serve/files": "handlers that write and send files, in a server",
