@@ -75,8 +75,10 @@ def _obey() -> None:
 
 
 def expect() -> None:
+    """What is ignored stays so: nohup does that, and a shell of what a script has it run in the background."""
     for number in ENDING_SIGNALS:
-        signal.signal(number, _ended)
+        if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _ended)
 
 
 class Output(io.FileIO):

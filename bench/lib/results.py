@@ -385,14 +385,14 @@ def write(data: bytes, path: Path) -> None:
     leads to."""
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".torc-bench-", dir=path.parent) as scratch:
-        new = Path(scratch, path.name)  # as long a name as that of the file is no longer than one can be
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix=".torc-bench-", dir=path.parent) as scratch:
+            new = Path(scratch, path.name)  # as long a name as that of the file is no longer than one can be
             with new.open("wb") as out:
                 out.write(data)
                 out.flush()
                 os.fsync(out.fileno())
-        except OSError as error:
-            error.filename = str(path)  # that of a full disk names none
-            raise
-        new.replace(path)
+            new.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names none, and others what is gone
+        raise

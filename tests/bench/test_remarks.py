@@ -51,7 +51,7 @@ class Notes(unittest.TestCase):
         found = self.cell(memory={"user_bytes": 10.0, "kernel_bytes": -5.0})
         found.samples[0].memory = {"user_bytes": 0.0, "kernel_bytes": 7.0}
         found.samples[1].invalid, found.samples[1].memory = "no memory", None
-        first = "the a: the user memory of 1 sample was not above 0, so other memory was given back meanwhile"
+        first = "the a: the user memory of 1 sample was not above 0, as where other memory was given back meanwhile"
         second = "the a: the kernel memory of 1 sample was not above 0"
         notes = remarks.cell_notes(found)[1:]
         self.assertEqual(notes[0], f"{first}: no ratio is made of it")

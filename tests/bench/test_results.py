@@ -1,9 +1,11 @@
 """Result files: round trip, damage, ratios, metrics and the schema."""
 
+import errno
 import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import context
 from lib import page, results, schema, tune
@@ -57,6 +59,16 @@ class File(unittest.TestCase):
             results.save(bad, self.path)
         self.assertEqual(results.load(self.path), run())
         self.assertEqual([p.name for p in self.path.parent.iterdir()], ["r.json"])
+
+    def test_a_file_that_cannot_be_written_is_named(self):
+        results.save(run(), self.path)
+        for name in ("TemporaryDirectory", "Path.replace"):
+            refused = PermissionError(errno.EACCES, "Permission denied", "/other", None, "/third")
+            owner = tempfile if name == "TemporaryDirectory" else Path
+            with mock.patch.object(owner, name.split(".")[-1], side_effect=refused):
+                with self.assertRaises(PermissionError) as raised:
+                    results.write(b"", self.path)
+                self.assertEqual(raised.exception.filename, str(self.path))
 
     def test_a_link_stays_and_what_it_leads_to_is_written(self):
         link = self.path.with_name("link.json")

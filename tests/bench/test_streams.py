@@ -61,11 +61,24 @@ class Streams(Runs):
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             environment = self.environment({"PYTHONPATH": str(self.scratch)})
-            run = subprocess.Popen([*BENCH, "doctor"], stderr=subprocess.PIPE, text=True, env=environment)
+            self.interrupt_import((number,), number, environment)
+        for ignored in (signal.SIGHUP, signal.SIGINT):
+            self.interrupt_import((ignored, signal.SIGTERM), signal.SIGTERM, environment, ignored)
+
+    def interrupt_import(self, sent, obeyed, environment, ignored=None):
+        """It ends by the last of these, unless by one before."""
+
+        def begin():
+            for number in (signal.SIGHUP, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+
+        told = {"stderr": subprocess.PIPE, "text": True, "env": environment}
+        with subprocess.Popen([*BENCH, "doctor"], preexec_fn=begin, **told) as run:
             self.assertEqual(run.stderr.readline(), "importing\n")
-            run.send_signal(number)
+            for number in sent:
+                run.send_signal(number)
             self.assertEqual(run.communicate(timeout=TIMEOUT_SECONDS)[1], "torc-bench: interrupted\n")
-            self.assertEqual(run.returncode, 128 + number)
+            self.assertEqual(run.returncode, 128 + obeyed)
 
 
 if __name__ == "__main__":
