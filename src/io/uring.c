@@ -346,7 +346,7 @@ static void uring_cancel(struct io *io, struct io_op *op)
     struct uring *u = uring_of(io);
     if (op->engine_bits & BACKLOG) return; /* whoever submits it completes it */
     if ((op->kind == IO_RECV || op->kind == IO_WATCH) && op->engine_bits & WAITING) {
-        list_unlink(&container_of(op, struct io_sock, recv)->queue);
+        uring_leave_queue(u, container_of(op, struct io_sock, recv));
         io_complete_later(io, op, -ECANCELED);
         return;
     }
@@ -382,8 +382,8 @@ static int uring_open(struct io *io, const struct io_config *config)
     struct uring *u = calloc(1, sizeof *u);
     if (!u) return -ENOMEM;
     u->io = io;
-    list_init(&u->no_buffers);
     list_init(&u->rearm);
+    list_init(&u->rearm_little);
     int err = uring_setup(u, config, io->bufs.count);
     if (err < 0) {
         io->refused = u->refused;
@@ -405,7 +405,7 @@ static int uring_open(struct io *io, const struct io_config *config)
 static void uring_close(struct io *io)
 {
     struct uring *u = uring_of(io);
-    ASSERT(list_empty(&u->no_buffers) && list_empty(&u->rearm));
+    ASSERT(u->n_rearm == 0);
     ASSERT(!u->backlog.head && !u->again.head);
     uring_end(u);
     free(u->owed);

@@ -24,15 +24,18 @@ struct uring {
     struct fifo again;   /* polls to submit again, a share of them in each turn */
     struct owed *owed;   /* likewise what is not an operation; submitted before the backlog */
     uint32_t n_owed, owed_room;
-    struct list no_buffers; /* sockets to re-arm that got no buffer the last time */
-    struct list rearm;      /* sockets to re-arm that received bytes the last time */
-    uint32_t ring_target;   /* number of buffers to keep in the ring */
-    bool out_of_buffers;    /* a recv found no buffer in this turn */
-    uint32_t n_provided;    /* buffers added to the ring in this turn, before the advance */
-    uint32_t features;      /* bit per enum io_feature in use */
-    bool blocked;           /* there is a backlog, or something owed: what is new has to wait */
-    bool direct;            /* sockets are accepted into the direct table */
-    bool no_recv_limit;     /* this kernel has none, before Linux 6.17 */
+    struct list rearm;        /* sockets whose recv is to be armed, the longest waiting first */
+    struct list rearm_little; /* those of them that had read all before */
+    bool little_next;         /* the next one to be armed is of these, if there is any */
+    uint32_t n_rearm;
+    bool one_buffer;      /* they are many: each receives one buffer, and waits again */
+    uint32_t ring_target; /* number of buffers to keep in the ring */
+    bool out_of_buffers;  /* a recv found no buffer in this turn */
+    uint32_t n_provided;  /* buffers added to the ring in this turn, before the advance */
+    uint32_t features;    /* bit per enum io_feature in use */
+    bool blocked;         /* there is a backlog, or something owed: what is new has to wait */
+    bool direct;          /* sockets are accepted into the direct table */
+    bool no_recv_limit;   /* this kernel has none, before Linux 6.17 */
     uint32_t buf_ring_entries;
     struct io_refusal refused; /* when uring_setup failed */
     struct uring_later later;
@@ -58,7 +61,7 @@ enum {
     POLLING = 1,  /* a poll is in flight, not the recv (no provided buffers) or the accept */
     WAITING = 2,  /* recv is in a list to be re-armed, not in the kernel; nor is a watch */
     BACKLOG = 4,  /* in the backlog, or to be submitted again; not in the kernel */
-    RECEIVED = 8, /* recv has delivered bytes since it was armed */
+    DRAINED = 8,  /* recv: the last one has read all that there was */
     LIMITED = 16, /* recv was armed with a limit */
     BROKEN = 32,  /* watch: the peer has reset */
     WOKEN = 64,   /* accept: its poll was, so it looks once, even if it is cancelled */
@@ -172,6 +175,9 @@ void uring_recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
 /* Once per turn: returns buffers to the kernel, and re-arms waiting sockets, at most one per
  * available buffer. */
 void uring_recycle_buffers(struct uring *u);
+
+/* Of a recv, or watch, that is WAITING and is being cancelled. */
+void uring_leave_queue(struct uring *u, struct io_sock *s);
 
 /* The sockets just armed may have nothing to read while those still waiting do: if buffers are
  * left, the next turn must not block before it re-arms them. */

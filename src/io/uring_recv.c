@@ -6,15 +6,21 @@
 #include <poll.h>
 
 enum {
-    RECV_SHARE = 8
-}; /* buffers per socket and turn, for fairness; where the kernel can limit it */
+    RECV_SHARE = 8,   /* buffers per socket and turn, for fairness; where the kernel can limit it */
+    RECV_CROWD = 256, /* sockets that are armed in a turn, while each gets one buffer */
+};
 
 /* ---- recv ---- */
 
 /* Without a limit, one client that sends fast gets every buffer of the ring in one turn, before a
- * cancel takes effect. optlen is the limit of a multishot recv, in bytes, after which it ends. */
-static void prepare_multishot(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s)
+ * cancel takes effect. optlen is the limit of a multishot recv, in bytes, after which it ends.
+ * While more sockets wait than there are buffers for, each gets one at a time. */
+static void prepare_provided(struct uring *u, struct io_uring_sqe *sqe, struct io_sock *s)
 {
+    if (!uring_has(u, IO_MULTISHOT) || u->one_buffer) {
+        io_uring_prep_recv(sqe, s->fd, NULL, u->io->bufs.size, 0);
+        return;
+    }
     io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
     if (u->no_recv_limit) return;
     sqe->optlen = RECV_SHARE * u->io->bufs.size;
@@ -25,10 +31,7 @@ void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_soc
 {
     struct buf_pool *p = &u->io->bufs;
     if (uring_has(u, IO_BUF_RING)) {
-        if (uring_has(u, IO_MULTISHOT))
-            prepare_multishot(u, sqe, s);
-        else
-            io_uring_prep_recv(sqe, s->fd, NULL, p->size, 0);
+        prepare_provided(u, sqe, s);
         sqe->flags |= IOSQE_BUFFER_SELECT;
         sqe->buf_group = BUF_GROUP;
     } else if (s->recv.engine_bits & POLLING) {
@@ -41,17 +44,30 @@ void uring_prepare_recv(struct uring *u, struct io_uring_sqe *sqe, struct io_soc
     uring_set_fixed_file(sqe, s);
 }
 
+static void await_turn(struct uring *u, struct io_sock *s)
+{
+    bool wants_little = s->recv.engine_bits & DRAINED;
+    s->recv.engine_bits |= WAITING;
+    list_push(wants_little ? &u->rearm_little : &u->rearm, &s->queue);
+    u->n_rearm++;
+}
+
 /* The recv in the kernel has ended but the stream goes on: after a one-shot recv, CQ overflow, or
- * without a buffer. It is re-armed at the end of the turn. */
+ * without a buffer. It is re-armed at the end of the turn, or of a later one. */
 static void recv_rearm_later(struct uring *u, struct io_sock *s)
 {
-    bool received = s->recv.engine_bits & RECEIVED;
-    if (s->recv.cancelling) {
+    if (s->recv.cancelling)
         io_complete(u->io, &s->recv, -ECANCELED, false);
-        return;
-    }
-    s->recv.engine_bits |= WAITING;
-    list_push(received ? &u->rearm : &u->no_buffers, &s->queue);
+    else
+        await_turn(u, s);
+}
+
+/* Of one that is being cancelled. */
+void uring_leave_queue(struct uring *u, struct io_sock *s)
+{
+    if (list_empty(&s->queue)) return; /* a watch, which waits for nothing */
+    list_unlink(&s->queue);
+    u->n_rearm--;
 }
 
 static void recv_no_buffer(struct uring *u, struct io_sock *s)
@@ -63,13 +79,15 @@ static void recv_no_buffer(struct uring *u, struct io_sock *s)
 
 static void arm(struct uring *u, struct io_sock *s)
 {
-    s->recv.engine_bits = uring_has(u, IO_BUF_RING) ? 0 : POLLING;
+    s->recv.engine_bits &= DRAINED;
+    if (!uring_has(u, IO_BUF_RING)) s->recv.engine_bits |= POLLING;
     uring_push(u, &s->recv);
 }
 
 static void recv_data(struct uring *u, struct io_sock *s, uint32_t id, int n)
 {
-    s->recv.engine_bits |= RECEIVED;
+    bool all = (size_t)n < u->io->bufs.size;
+    s->recv.engine_bits = (uint8_t)((s->recv.engine_bits & ~DRAINED) | (all ? DRAINED : 0));
     u->io->lease = buf_at(&u->io->bufs, id);
     io_complete(u->io, &s->recv, n, true);
     u->io->lease = NULL;
@@ -87,7 +105,9 @@ static void recv_cqe_provided(struct uring *u, struct io_sock *s, int res, unsig
         buf_release(p, id);
     }
     if (flags & IORING_CQE_F_MORE) return;
-    if (res == -EINVAL && s->recv.engine_bits & LIMITED) {
+    if (u->one_buffer && res > 0 && s->recv.engine_bits & DRAINED && !s->recv.cancelling)
+        arm(u, s); /* it takes no buffer until more comes */
+    else if (res == -EINVAL && s->recv.engine_bits & LIMITED) {
         u->no_recv_limit = true;
         recv_rearm_later(u, s);
     } else if (res > 0 || res == -EINTR)
@@ -134,9 +154,14 @@ void uring_recv_cqe(struct uring *u, struct io_sock *s, int res, unsigned flags)
         recv_cqe_polled(u, s, res);
 }
 
+/* It does not overtake those that wait for a buffer. */
 void uring_recv(struct io *io, struct io_sock *s)
 {
-    arm(io->state, s);
+    struct uring *u = io->state;
+    if (UNLIKELY(u->one_buffer))
+        await_turn(u, s);
+    else
+        arm(u, s);
 }
 
 /* ---- into memory of the caller ---- */
@@ -207,15 +232,6 @@ static void provide_one(void *ctx, uint32_t id)
                           io_uring_buf_ring_mask(p->count), (int)u->n_provided++);
 }
 
-/* Sockets that got no buffer come first, otherwise a socket with much to read could take every
- * buffer in each turn. */
-static struct io_sock *next_to_rearm(struct uring *u)
-{
-    struct list *l = list_pop(&u->no_buffers);
-    if (!l) l = list_pop(&u->rearm);
-    return l ? container_of(l, struct io_sock, queue) : NULL;
-}
-
 /* The kernel uses buffers in the order in which they were added, so it cycles through all that the
  * ring holds. The ring therefore holds only as many as the busiest turn so far needed, and the
  * others cost neither memory nor cache. */
@@ -248,8 +264,33 @@ static uint32_t share_in_overflow(const struct uring *u, uint32_t n)
     return n < share ? n : share;
 }
 
+/* How many are re-armed of those that may be. If that were all of a crowd, and each took its share,
+ * most would find no buffer, and who wants little would wait behind who sends much. What is left
+ * over is for those that are armed already. */
+static uint32_t share_buffers(struct uring *u, uint32_t n, bool ran_out)
+{
+    u->one_buffer =
+        (u->one_buffer || (ran_out && uring_has(u, IO_MULTISHOT))) && u->n_rearm > n / RECV_SHARE;
+    if (!u->one_buffer) return n;
+    u->out_of_buffers = true;
+    n -= n / 4;
+    return n < RECV_CROWD ? n : RECV_CROWD;
+}
+
+/* Who has read all, and found no buffer when more came, has every other place. */
+static struct io_sock *next_to_arm(struct uring *u)
+{
+    bool little = list_empty(&u->rearm) || (u->little_next && !list_empty(&u->rearm_little));
+    struct list *l = list_pop(little ? &u->rearm_little : &u->rearm);
+    if (!l) return NULL;
+    u->little_next = !little;
+    u->n_rearm--;
+    return container_of(l, struct io_sock, queue);
+}
+
 void uring_recycle_buffers(struct uring *u)
 {
+    bool ran_out = u->out_of_buffers;
     if (u->buf_ring) {
         u->n_provided = 0;
         buf_return_all(&u->io->bufs, provide_one, u);
@@ -258,8 +299,9 @@ void uring_recycle_buffers(struct uring *u)
     }
     uint32_t n = buffers_available(u);
     if (n < low_water(u)) return;
+    n = share_buffers(u, n, ran_out);
     if (UNLIKELY(io_uring_cq_has_overflow(&u->ring))) n = share_in_overflow(u, n);
-    for (struct io_sock *s; n > 0 && (s = next_to_rearm(u)); n--) {
+    for (struct io_sock *s; n > 0 && (s = next_to_arm(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);
         arm(u, s);
     }
@@ -267,6 +309,5 @@ void uring_recycle_buffers(struct uring *u)
 
 bool uring_can_arm_more(const struct uring *u)
 {
-    return (!list_empty(&u->no_buffers) || !list_empty(&u->rearm)) &&
-           buffers_available(u) >= low_water(u);
+    return u->n_rearm > 0 && buffers_available(u) >= low_water(u);
 }

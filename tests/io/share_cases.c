@@ -130,6 +130,44 @@ static void a_busy_socket_leaves_others_their_share(void **state)
     for (uint32_t buffers = 1; buffers <= 32; buffers *= 2) check_share(buffers);
 }
 
+/* Likewise of a crowd, of which each has sent as much as the buffers hold, and more of whom come.
+ */
+static void check_crowd(uint32_t buffers)
+{
+    enum { QUEUE = 4000, ROUNDS = 60, WITHIN = 6 };
+    struct io_config config = rig_config;
+    config.buffers = buffers;
+    config.buffer_size = 128;
+    struct rig *r = rig_open(&config);
+    int within = r->io.config.cq_depth && r->io.config.cq_depth < MANY ? MANY : WITHIN;
+    struct endpoint crowd[MANY], drop;
+    open_many(r, crowd);
+    endpoint_open(r, &drop);
+    endpoint_recv(&drop);
+    for (int i = 0; i < MANY; i++) peer_send(crowd[i].peer, 0, QUEUE);
+    for (int i = 0; i < MANY; i++) peer_settle(crowd[i].peer);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        if (round < MANY) endpoint_recv(&crowd[round]);
+        for (int turn = 0; round > 4 && turn < 2; turn++) rig_poll(r);
+        peer_send(drop.peer, round, 1);
+        peer_settle(drop.peer);
+        for (int turn = 0; drop.received == round; turn++) {
+            assert_true(turn < within);
+            rig_poll(r);
+        }
+    }
+    TURN_UNTIL(r, all_received(crowd, QUEUE));
+    close_many(crowd);
+    endpoint_close(&drop);
+    rig_close(r);
+}
+
+static void a_crowd_leaves_others_their_share(void **state)
+{
+    (void)state;
+    for (uint32_t buffers = 1; buffers <= 64; buffers *= 4) check_crowd(buffers);
+}
+
 struct read_op {
     struct io_call call;
     struct outcome result;
@@ -252,6 +290,7 @@ int share_cases(void)
         cmocka_unit_test(idle_sockets_hold_no_buffer),
         cmocka_unit_test(cancelled_without_a_buffer),
         cmocka_unit_test(a_busy_socket_leaves_others_their_share),
+        cmocka_unit_test(a_crowd_leaves_others_their_share),
         cmocka_unit_test(more_operations_than_the_queue_holds),
         cmocka_unit_test(many_streams_restart_in_callbacks),
     };
