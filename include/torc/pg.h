@@ -24,8 +24,9 @@
  * which halves the CPU time of each. Any other has a connection of its own, and so have CALL and
  * DO. A query that is hit by the cancel request of another is sent once more.
  *
- * A connection is given back without a transaction (one that is left open is rolled back), but with
- * whatever else a query has set in its session (SET, LISTEN, temporary tables, advisory locks). */
+ * A connection is given back without a transaction (one that is left open is rolled back, or the
+ * connection is closed where that has no answer after 10 seconds), but with whatever else a query
+ * has set in its session (SET, LISTEN, temporary tables, advisory locks). */
 #pragma once
 
 #include "torc.h"

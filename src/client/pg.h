@@ -21,6 +21,7 @@
 #define PG_SLOW_NS         (5 * PG_MS)     /* nobody should wait behind a query that takes longer */
 #define PG_CANCEL_NS       (10000 * PG_MS) /* a cancel request ends in this time, */
 #define PG_CANCEL_AGAIN_NS (1000 * PG_MS)  /* and may have come before its query did */
+#define PG_ROLLBACK_NS     (10000 * PG_MS) /* nobody waits for it but the connection */
 
 enum {
     PG_CORES = 1024,
@@ -138,7 +139,7 @@ struct pg_conn {
     bool hides;               /* perhaps: answers of which the descriptor does not tell */
     const char *why;          /* it is broken, where libpq does not know; or NULL */
     char fatal[160];          /* why the server ends it, a line; or "" */
-    bool was_cancelled;       /* a flight was, since it last had none: its alarm is set */
+    bool is_timed;            /* open, and its alarm may be set: until it has no flight */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */
     struct pg_cache cache;

@@ -67,7 +67,7 @@ static void cancel_oldest(struct pg_conn *c)
 {
     const struct pg_flight *f = pg_conn_flight(c, 0);
     if (c->n_sent == 0 || f->query || f->own) return;
-    c->was_cancelled = true;
+    c->is_timed = true;
     c->cancels++;
     for (uint32_t i = 0; i < c->n_sent; i++) pg_conn_flight(c, i)->may_be_hit = true;
     if (!pg_cancel_start(c)) break_off(c);
@@ -142,13 +142,14 @@ static void on_task(void *arg)
         pg_conn_settle(c);
 }
 
-/* It took too long to connect, or to cancel; or a query goes on in spite of its cancel request. */
+/* It took too long to connect, to cancel or to roll back; or a query goes on in spite of its cancel
+ * request. */
 static void on_alarm(void *arg)
 {
     struct pg_conn *c = arg;
     if (!c->open)
         fail_to_open(c, -ETIMEDOUT);
-    else if (c->cancel || c->cancels >= PG_CANCEL_TRIES)
+    else if (c->cancel || c->unclean || c->cancels >= PG_CANCEL_TRIES)
         pg_conn_close(c);
     else
         cancel_oldest(c);
@@ -250,7 +251,9 @@ static void roll_back(struct pg_conn *c)
         return;
     }
     c->unclean = true;
+    c->is_timed = true;
     pg_conn_push(c)->own = true;
+    torc_source_alarm(c->source, PG_ROLLBACK_NS);
     torc_source_schedule(c->source);
 }
 
@@ -261,8 +264,8 @@ void pg_conn_settle(struct pg_conn *c)
         if (c->cancels == 0) cancel_oldest(c);
         return;
     }
-    if (c->was_cancelled) torc_source_alarm(c->source, UINT64_MAX);
-    c->was_cancelled = false;
+    if (c->is_timed) torc_source_alarm(c->source, UINT64_MAX);
+    c->is_timed = false;
     if (c->tx) return;
     if (in_transaction(c)) {
         roll_back(c);

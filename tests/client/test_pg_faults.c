@@ -513,6 +513,38 @@ static int welcome_and_answer(int listener)
     return fd;
 }
 
+/* A server that does not answer the ROLLBACK of a transaction that was left open: its connection is
+ * closed in time, and another opened. */
+static void test_a_rollback_without_an_answer(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char answer[] = "1\0\0\0\4"
+                                 "2\0\0\0\4"
+                                 "n\0\0\0\4"
+                                 "C\0\0\0\12BEGIN\0"
+                                 "Z\0\0\0\5T";
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    int silent = accept(listener, NULL, NULL);
+    assert_true(silent >= 0);
+    exchange(silent, welcome, sizeof welcome - 1);
+    exchange(silent, answer, sizeof answer - 1);
+    pg_answer(&c, 200);
+    pg_ask(&c, "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    assert_int_equal(pg_counter("connections"), 1);
+    server_stop(&rig);
+    close(fd);
+    close(silent);
+    close(listener);
+    pg_reset();
+}
+
 /* The connection is found broken in the turn in which it has got a query, before that is sent: it
  * goes to another. */
 static void test_what_was_not_sent_is_not_lost(void **state)
@@ -571,6 +603,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_a_rollback_without_an_answer),
         cmocka_unit_test(test_what_was_not_sent_is_not_lost),
     };
     return cmocka_run_group_tests(tests, pg_setup, pg_teardown);
