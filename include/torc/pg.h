@@ -96,7 +96,8 @@ TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
  * call returns. On success *result is the answer, its values as text.
  *
  * 0, or
- *   -EREMOTEIO     the server refused it; *result is set, and says why (torc_pg_sqlstate)
+ *   -EREMOTEIO     the server refused it, or its transaction is lost (below), for which it was not
+ *                  sent; *result is set, and says why (torc_pg_sqlstate)
  *   -EAGAIN        as many queries wait as may (torc_pg_options.queue)
  *   -ECONNREFUSED  no connection can be opened; -ETIMEDOUT: within connect_timeout
  *   -ECONNABORTED  the connection broke before the answer came: it is unknown whether the statement
@@ -146,7 +147,7 @@ TORC_API int torc_pg_column_of(const torc_pg_result *r, const char *name);
 TORC_API int64_t torc_pg_affected(const torc_pg_result *r);
 
 /* Of an error: its five characters ("23505", appendix A of the manual) and the server's text, with
- * detail and hint. "" for a success. */
+ * detail and hint. "" for a success. Of what was not sent as its transaction is lost: "25P02". */
 TORC_API const char *torc_pg_sqlstate(const torc_pg_result *r);
 TORC_API const char *torc_pg_message(const torc_pg_result *r);
 
@@ -154,6 +155,12 @@ TORC_API const char *torc_pg_message(const torc_pg_result *r);
 TORC_API void torc_pg_result_free(torc_pg_result *r);
 
 /* ---- transactions ---------------------------------------------------------------------------- */
+/* A statement of the transaction (torc_pg_statement.tx) may end it, too: COMMIT, ROLLBACK, PREPARE
+ * TRANSACTION. What is run in it at the same time waits for the answer to that. Where it ends the
+ * transaction without effect, because it is a ROLLBACK, because it fails, or because a statement
+ * had failed before (a COMMIT succeeds then, too), the transaction is lost: nothing more of it is
+ * run, and torc_pg_commit tells. Where it takes effect, what follows is run by itself. ROLLBACK TO
+ * SAVEPOINT and ROLLBACK AND CHAIN leave a transaction, which is used on. */
 
 /* WAITS. Begins a transaction on a connection that is the caller's until its end. One that has not
  * been committed is rolled back at the end of the request. The errors of torc_pg_query, without a
@@ -162,7 +169,8 @@ TORC_API void torc_pg_result_free(torc_pg_result *r);
 TORC_API int torc_pg_begin(torc_req *rq, torc_pg *pg, torc_pg_tx **tx);
 
 /* WAITS. Ends the transaction, which must not be used afterwards, whatever is returned. 0;
- * -EREMOTEIO if it was rolled back instead, as after a statement that failed; or an error of
+ * -EREMOTEIO if it was rolled back instead, as after a statement that failed, or by a statement of
+ * the program's own; or an error of
  * torc_pg_query, with which it is unknown which of the two happened. */
 TORC_API int torc_pg_commit(torc_req *rq, torc_pg_tx *tx);
 

@@ -42,7 +42,7 @@ struct pg_query {
     struct torc_pg_tx *tx; /* that it begins or belongs to */
     bool begins;
     bool retried;
-    int refused; /* what it fails with, where not with its connection's error */
+    int refused; /* what it fails with, other than the error of its scope */
     PGresult *answer;
 };
 
@@ -51,6 +51,22 @@ int pg_query_run(torc_req *rq, struct pg_query *q, torc_pg *pg);
 
 /* Gives the request an answer, which may be an error: then -EREMOTEIO. */
 int pg_result_give(torc_req *rq, PGresult *answer, torc_pg_result **result);
+
+/* The answer to what was not sent, as its transaction was rolled back: -EREMOTEIO or -ENOMEM. */
+int pg_result_give_lost(torc_req *rq, torc_pg_result **result);
+
+/* ---- what a statement is, by its first words ---- */
+
+/* Whether all that the statement does is in one transaction. What it calls cannot end that: only
+ * CALL and DO can, and some commands that define or maintain something, which take no parameters.
+ */
+bool pg_sql_is_of_one_transaction(const char *sql);
+
+/* Whether it may end the transaction that it is in. */
+bool pg_sql_may_end(const char *sql);
+
+/* Whether that is meant to take effect. */
+bool pg_sql_commits(const char *sql);
 
 /* ---- prepared statements of a connection ---- */
 
@@ -125,6 +141,7 @@ struct pg_flight {
     uint32_t forgets[PG_FORGETS]; /* ids; what comes next is about the last */
     bool own;                     /* a ROLLBACK of ours */
     bool slow;                    /* not known to be fast */
+    bool ends;                    /* perhaps its transaction */
     bool may_be_hit; /* by a cancel request of an earlier one: it was sent before that had ended */
 };
 
@@ -169,6 +186,9 @@ void pg_conn_leave(struct pg_conn *c, const struct pg_query *q);
 
 /* What comes next where something has ended: a cancel request, a ROLLBACK, or another query. */
 void pg_conn_settle(struct pg_conn *c);
+
+/* Whether the server has a transaction open. Only where all that was sent has its answer. */
+bool pg_conn_in_transaction(struct pg_conn *c);
 
 /* Of its flights, the i-th from the oldest. */
 static inline struct pg_flight *pg_conn_flight(struct pg_conn *c, uint32_t i)
@@ -287,5 +307,5 @@ struct torc_pg_tx {
     struct torc_host_cleanup cleanup;
     struct pg_conn *conn; /* NULL before it begins, and if it broke */
     torc_pg *pg;
-    bool lost; /* a statement failed and left no transaction */
+    bool lost; /* a statement of the program's own has ended it without effect */
 };

@@ -112,6 +112,16 @@ static void connect_step(struct pg_conn *c, PostgresPollingStatusType status)
 
 /* ---- events ---- */
 
+/* What is sent may be nothing, as it was left before: then there is more to settle. */
+static void go_on(struct pg_conn *c)
+{
+    pg_conn_settle(c);
+    if (pg_flights_send(c))
+        pg_conn_settle(c);
+    else
+        lose(c);
+}
+
 static void on_ready(void *arg, int events)
 {
     struct pg_conn *c = arg;
@@ -123,8 +133,7 @@ static void on_ready(void *arg, int events)
     } else if (c->why || !pg_flights_receive(c)) {
         lose(c);
     } else {
-        pg_conn_settle(c);
-        if (!pg_flights_send(c)) lose(c);
+        go_on(c);
     }
 }
 
@@ -237,7 +246,7 @@ void pg_conn_leave(struct pg_conn *c, const struct pg_query *q)
 }
 
 /* libpq says ACTIVE until it was asked for more than there is. */
-static bool in_transaction(struct pg_conn *c)
+bool pg_conn_in_transaction(struct pg_conn *c)
 {
     if (PQtransactionStatus(c->pg) == PQTRANS_ACTIVE && !PQisBusy(c->pg))
         PQclear(PQgetResult(c->pg));
@@ -267,7 +276,7 @@ void pg_conn_settle(struct pg_conn *c)
     if (c->is_timed) torc_source_alarm(c->source, UINT64_MAX);
     c->is_timed = false;
     if (c->tx) return;
-    if (in_transaction(c)) {
+    if (pg_conn_in_transaction(c)) {
         roll_back(c);
         return;
     }

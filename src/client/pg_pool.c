@@ -128,6 +128,7 @@ static int refuse(struct pg_core *core, int err)
 
 static int add_to_transaction(struct pg_query *q)
 {
+    if (q->tx->lost) return q->refused = -EREMOTEIO;
     if (!q->tx->conn) return -ECONNABORTED;
     int err = pg_conn_give(q->tx->conn, q);
     return err == -EAGAIN ? refuse(q->core, err) : err;
