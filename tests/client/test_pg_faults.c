@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -513,6 +514,36 @@ static int welcome_and_answer(int listener)
     return fd;
 }
 
+static bool is_connecting(int listener, int ms)
+{
+    struct pollfd p = {.fd = listener, .events = POLLIN};
+    return poll(&p, 1, ms) == 1;
+}
+
+/* A server that hangs up, then one that is silent: without a query that waits for it there is no
+ * attempt to connect, and where the query of an attempt has left, the next one waits for that. */
+static void test_attempts_are_made_for_queries(void **state)
+{
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    pg_set("PG_CONNECT_TIMEOUT", "60000");
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    close(accept(listener, NULL, NULL));
+    assert_string_equal(pg_answer(&c, 502), "ECONNREFUSED  ");
+    assert_false(is_connecting(listener, 1000)); /* ten times the pause after a failure */
+    while (!is_connecting(listener, 0)) pg_get("/query?deadline=20", 502);
+    pg_ask(&c, "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    assert_int_equal(pg_counter("failures"), 1);
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
 /* A server that does not answer the ROLLBACK of a transaction that was left open: its connection is
  * closed in time, and another opened. */
 static void test_a_rollback_without_an_answer(void **state)
@@ -603,6 +634,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_attempts_are_made_for_queries),
         cmocka_unit_test(test_a_rollback_without_an_answer),
         cmocka_unit_test(test_what_was_not_sent_is_not_lost),
     };
