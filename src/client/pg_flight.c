@@ -3,6 +3,7 @@
 
 #include "client/pg.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -148,6 +149,24 @@ static bool has_state(const PGresult *answer, const char *state)
     return own && strcmp(own, state) == 0;
 }
 
+/* Whether the server refused the statement before it began, and not a function in it with the same
+ * error. Those have a context, as has everything where the server is set to tell the parameters. */
+static bool was_stale(const struct pg_flight *f)
+{
+    const char *sql = f->query->statement->sql, *text, *at;
+    const char *by = PQresultErrorField(f->answer, PG_DIAG_SOURCE_FUNCTION);
+    bool has_context = PQresultErrorField(f->answer, PG_DIAG_CONTEXT) != NULL;
+    char name[NAME];
+    /* From within a procedure, which may have committed something before. */
+    if (!by || (has_context && !pg_sql_is_of_one_transaction(sql))) return false;
+    if (has_state(f->answer, "0A000")) /* its plan is of a table that is different now */
+        return strcmp(by, "RevalidateCachedQuery") == 0;
+    if (!has_state(f->answer, "26000") || strcmp(by, "FetchPreparedStatement") != 0) return false;
+    text = PQresultErrorField(f->answer, PG_DIAG_MESSAGE_PRIMARY); /* it was forgotten: this one */
+    at = text ? strstr(text, name_of(f->prepared, name)) : NULL;
+    return at && !isalnum((unsigned char)at[strlen(name)]);
+}
+
 /* Whether the query failed for no reason of its own, and without effect. In a transaction what
  * preceded it is lost, too; nothing precedes what begins it. */
 static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight *f)
@@ -155,13 +174,7 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
     if (c->tx && !f->query->begins) return false;
     if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
     if (has_state(f->answer, "57014")) return f->may_be_hit; /* meant another */
-    /* From within a procedure, which may have committed something before; or it just tells the
-     * parameters, as the server does if it is set to. */
-    if (PQresultErrorField(f->answer, PG_DIAG_CONTEXT) &&
-        !pg_sql_is_of_one_transaction(f->query->statement->sql))
-        return false;
-    return has_state(f->answer, "26000")     /* the statement was forgotten; */
-           || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
+    return was_stale(f);
 }
 
 /* The statement has to be prepared again: the server refused it, has forgotten it, or has a plan of

@@ -223,6 +223,32 @@ static void test_no_procedure_is_repeated(void **state)
     server_stop(&rig);
 }
 
+/* A function may raise the very errors for which a statement is prepared again, or run a statement
+ * that has them. */
+static void test_no_function_is_repeated(void **state)
+{
+    static const char *const ends[] = {"RAISE feature_not_supported",
+                                       "RAISE invalid_sql_statement_name",
+                                       "EXECUTE ''EXECUTE nothing''"};
+    char sql[200], want[32];
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE SEQUENCE runs");
+    for (int i = 0; i < 3; i++) {
+        snprintf(sql, sizeof sql,
+                 "CREATE OR REPLACE FUNCTION run() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM "
+                 "nextval(''runs''); %s; END'",
+                 ends[i]);
+        pg_query(sql);
+        pg_get("/query?sql=SELECT%20run()", 502);
+        snprintf(want, sizeof want, "%d", i + 1);
+        assert_string_equal(pg_query("SELECT last_value FROM runs"), want);
+    }
+    pg_query("DROP FUNCTION run");
+    pg_query("DROP SEQUENCE runs");
+    server_stop(&rig);
+}
+
 /* Their error has a context, too, where the server is set to tell what the parameters were. */
 static void test_queries_are_repeated_whose_parameters_are_told(void **state)
 {
@@ -621,6 +647,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_others_survive_a_cancel),
         cmocka_unit_test(test_a_cancel_long_over_repeats_nothing),
         cmocka_unit_test(test_no_procedure_is_repeated),
+        cmocka_unit_test(test_no_function_is_repeated),
         cmocka_unit_test(test_queries_are_repeated_whose_parameters_are_told),
         cmocka_unit_test(test_a_procedure_shares_no_connection),
         cmocka_unit_test(test_many_cancels_at_once),
