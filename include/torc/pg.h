@@ -22,7 +22,9 @@
  * Queries of statements that are known to be fast (under 5 ms the last time, on that connection)
  * share a connection where none is idle: they are sent without waiting for each other's answers,
  * which halves the CPU time of each. Any other has a connection of its own, and so have CALL and
- * DO. A query that is hit by the cancel request of another is sent once more.
+ * DO. A query that is hit by the cancel request of another is sent once more, but for one of a
+ * transaction that was under way together with one that was left: it may fail with 57014. What
+ * follows in a transaction waits until the server has taken note of the request.
  *
  * A connection is given back without a transaction (one that is left open is rolled back, or the
  * connection is closed where that has no answer after 10 seconds), but with whatever else a query

@@ -124,9 +124,10 @@ static bool send_flight(struct pg_conn *c, struct pg_flight *f)
 }
 
 /* What may end a transaction has its answer before more of that is sent: the server would run it by
- * itself. */
+ * itself. And a cancel request could hit what cannot be tried again. */
 static bool must_wait(struct pg_conn *c)
 {
+    if (c->tx && c->cancel) return true;
     return c->n_sent > 0 && pg_conn_flight(c, c->n_sent - 1)->ends;
 }
 

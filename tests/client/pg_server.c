@@ -266,6 +266,19 @@ static void on_cancelled(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "%d %d", refused, lost);
 }
 
+/* A query of a transaction is left, and another follows at once: how that one ends. */
+static void on_left(torc_req *rq, void *arg)
+{
+    struct transaction t = {0};
+    (void)arg;
+    if (torc_pg_begin(rq, pg, &t.tx) < 0) return;
+    torc_group *left = torc_group_open(rq);
+    torc_group_deadline(left, 50);
+    torc_spawn(left, go_on_in, &t);
+    torc_group_join(left);
+    torc_replyf(rq, 200, "%s", name_of(run(rq, t.tx, "SELECT 2")));
+}
+
 static void on_counters(torc_req *rq, void *arg)
 {
     torc_pg_counters c;
@@ -337,15 +350,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *path;
         torc_handler *fn;
-    } routes[] = {{"/query", on_query},
-                  {"/binary", on_binary},
-                  {"/db", on_db},
-                  {"/transaction", on_transaction},
-                  {"/steps", on_steps},
-                  {"/cancelled", on_cancelled},
-                  {"/counters", on_counters},
-                  {"/hold", on_hold},
-                  {"/descriptors", on_descriptors},
+    } routes[] = {{"/query", on_query}, {"/binary", on_binary},
+                  {"/db", on_db},       {"/transaction", on_transaction},
+                  {"/steps", on_steps}, {"/cancelled", on_cancelled},
+                  {"/left", on_left},   {"/counters", on_counters},
+                  {"/hold", on_hold},   {"/descriptors", on_descriptors},
                   {"/ping", on_ping}};
     torc_pg_options o = {.conninfo = getenv("PG_URL"),
                          .connections = from_environment("PG_CONNECTIONS"),

@@ -540,9 +540,9 @@ static int welcome_and_answer(int listener)
     return fd;
 }
 
-static bool is_connecting(int listener, int ms)
+static bool is_readable(int fd, int ms)
 {
-    struct pollfd p = {.fd = listener, .events = POLLIN};
+    struct pollfd p = {.fd = fd, .events = POLLIN};
     return poll(&p, 1, ms) == 1;
 }
 
@@ -558,12 +558,46 @@ static void test_attempts_are_made_for_queries(void **state)
     pg_ask(&c, "/query");
     close(accept(listener, NULL, NULL));
     assert_string_equal(pg_answer(&c, 502), "ECONNREFUSED  ");
-    assert_false(is_connecting(listener, 1000)); /* ten times the pause after a failure */
-    while (!is_connecting(listener, 0)) pg_get("/query?deadline=20", 502);
+    assert_false(is_readable(listener, 1000)); /* ten times the pause after a failure */
+    while (!is_readable(listener, 0)) pg_get("/query?deadline=20", 502);
     pg_ask(&c, "/query");
     int fd = welcome_and_answer(listener);
     pg_answer(&c, 200);
     assert_int_equal(pg_counter("failures"), 1);
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
+/* A transaction of which a query is left. It is over before the cancel request comes, which could
+ * hit the next one: that waits until the server has taken note. */
+static void test_a_cancel_in_a_transaction_hits_nothing_else(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0K\0\0\0\14\0\0\0\1\0\0\0\2Z\0\0\0\5I";
+    static const char answer[] = "1\0\0\0\4"
+                                 "2\0\0\0\4"
+                                 "n\0\0\0\4"
+                                 "C\0\0\0\12BEGIN\0"
+                                 "Z\0\0\0\5T";
+    char asked[4096];
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    server_start(&rig);
+    pg_ask(&c, "/left");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    exchange(fd, welcome, sizeof welcome - 1);
+    exchange(fd, answer, sizeof answer - 1); /* to BEGIN */
+    assert_true(read(fd, asked, sizeof asked) > 0);
+    int cancel = accept(listener, NULL, NULL);
+    assert_true(cancel >= 0);
+    assert_int_equal(write(fd, answer, sizeof answer - 1), sizeof answer - 1);
+    assert_false(is_readable(fd, 500)); /* the next is not sent */
+    close(cancel);
+    exchange(fd, answer, sizeof answer - 1);
+    assert_string_equal(pg_answer(&c, 200), "done");
     server_stop(&rig);
     close(fd);
     close(listener);
@@ -662,6 +696,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
         cmocka_unit_test(test_attempts_are_made_for_queries),
+        cmocka_unit_test(test_a_cancel_in_a_transaction_hits_nothing_else),
         cmocka_unit_test(test_a_rollback_without_an_answer),
         cmocka_unit_test(test_what_was_not_sent_is_not_lost),
     };
