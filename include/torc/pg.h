@@ -107,6 +107,7 @@ TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
  *   -EOPNOTSUPP    COPY
  *   -EINVAL        more than 65535 parameters; -ENOMEM
  *   -EPERM         outside the fibers of the request
+ *   -EBUSY         the pool is in use by a core of another server
  * or the error of the request's scope. *result is NULL but for 0 and -EREMOTEIO.
  *
  * The whole answer is kept in memory: have the server bound it (LIMIT). */
