@@ -51,7 +51,9 @@ typedef struct torc_pg_options {
     unsigned pipeline;        /* queries under way on a connection at most; 16. 1: none shares */
     unsigned queue;           /* queries per core at most that wait for their turn; 1024 */
     unsigned statements;      /* prepared statements kept per connection; 256 */
-    unsigned connect_timeout; /* ms for an attempt to connect; 5000 */
+    unsigned connect_timeout; /* ms for each host of conninfo, and each address of one, until it is
+                                 left for the next; of 16 at most in one attempt to connect; 5000.
+                                 The connect_timeout of conninfo is not used */
 } torc_pg_options;
 
 /* Creates a pool for every core of one server; nothing is connected yet. Any thread, also while
@@ -101,7 +103,8 @@ TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
  *   -EREMOTEIO     the server refused it, or its transaction is lost (below), for which it was not
  *                  sent; *result is set, and says why (torc_pg_sqlstate)
  *   -EAGAIN        as many queries wait as may (torc_pg_options.queue)
- *   -ECONNREFUSED  no connection can be opened; -ETIMEDOUT: within connect_timeout
+ *   -ECONNREFUSED  no connection can be opened; -ETIMEDOUT: within connect_timeout, as the last
+ *                  host that was tried gave no answer
  *   -ECONNABORTED  the connection broke before the answer came: it is unknown whether the statement
  *                  took effect
  *   -EOPNOTSUPP    COPY
@@ -173,8 +176,8 @@ TORC_API int torc_pg_begin(torc_req *rq, torc_pg *pg, torc_pg_tx **tx);
 
 /* WAITS. Ends the transaction, which must not be used afterwards, whatever is returned. 0;
  * -EREMOTEIO if it was rolled back instead, as after a statement that failed, or by a statement of
- * the program's own; or an error of
- * torc_pg_query, with which it is unknown which of the two happened. */
+ * the program's own; or an error of torc_pg_query, with which it is unknown which of the two
+ * happened. */
 TORC_API int torc_pg_commit(torc_req *rq, torc_pg_tx *tx);
 
 /* Ends the transaction without effect, which the server is told without waiting. NULL is

@@ -28,6 +28,7 @@ enum {
     PG_TX_FLIGHTS = 16, /* of a transaction at once, where the pool allows fewer */
     PG_CANCELS = 64,    /* cancel requests of a core under way */
     PG_CANCEL_TRIES = 10,
+    PG_SILENT_HOSTS = 16, /* that an attempt to connect waits for at most, and addresses of them */
 };
 
 /* ---- one query, on the stack of the fiber that waits for it ---- */
@@ -151,6 +152,9 @@ struct pg_conn {
     PGconn *pg;
     struct torc_source *source;
     bool open;                /* else it connects */
+    char place[160];          /* where to; only to see that this changes, and for the log */
+    bool silent;              /* there: the descriptor is shut down */
+    uint32_t n_silent;        /* hosts and addresses that gave no answer in time */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
     bool hides;               /* perhaps: answers of which the descriptor does not tell */
@@ -209,6 +213,12 @@ bool pg_flights_receive(struct pg_conn *c);
 /* Those that were sent fail; the others wait for another connection, or fail with the transaction
  * that they belong to. */
 void pg_flights_fail(struct pg_conn *c, int err);
+
+/* ---- several hosts ---- */
+
+/* Begins to connect as `pg` was to, but not to the host where that is. NULL if there is no other
+ * host, or if it fails at once. */
+PGconn *pg_hosts_rest(PGconn *pg);
 
 /* ---- what the kernel has for libpq ---- */
 

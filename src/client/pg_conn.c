@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* ---- closing ---- */
 
@@ -100,14 +102,62 @@ static void on_open(struct pg_conn *c)
     pg_pool_connected(core);
 }
 
+static void give_time(struct pg_conn *c)
+{
+    torc_source_alarm(c->source, c->core->pg->o.connect_timeout * PG_MS);
+}
+
+/* libpq may have gone on to another host or address, which has time of its own. */
+static void note_place(struct pg_conn *c)
+{
+    char now[sizeof c->place];
+    snprintf(now, sizeof now, "host=%s hostaddr=%s port=%s", PQhost(c->pg), PQhostaddr(c->pg),
+             PQport(c->pg));
+    if (strcmp(now, c->place) == 0) return;
+    memcpy(c->place, now, sizeof now);
+    c->silent = false;
+    give_time(c);
+}
+
 static void connect_step(struct pg_conn *c, PostgresPollingStatusType status)
 {
+    note_place(c);
     switch (status) {
     case PGRES_POLLING_READING: torc_source_watch(c->source, PQsocket(c->pg), POLLIN); break;
     case PGRES_POLLING_WRITING: torc_source_watch(c->source, PQsocket(c->pg), POLLOUT); break;
     case PGRES_POLLING_OK: on_open(c); break;
-    default: fail_to_open(c, -ECONNREFUSED);
+    default: fail_to_open(c, c->silent ? -ETIMEDOUT : -ECONNREFUSED);
     }
+}
+
+/* Has libpq go on with the next address, or host, as it does where it cannot connect to one. */
+static bool skip_address(struct pg_conn *c)
+{
+    if (c->silent || PQstatus(c->pg) != CONNECTION_STARTED) return false;
+    c->silent = shutdown(PQsocket(c->pg), SHUT_RDWR) == 0;
+    if (c->silent) give_time(c);
+    return c->silent;
+}
+
+/* Begins again with all hosts but the one that has accepted, or with which that was of no use. */
+static bool skip_host(struct pg_conn *c)
+{
+    PGconn *silent = c->pg, *rest = pg_hosts_rest(silent);
+    if (!rest) return false;
+    torc_host_warn(c->core->host, TORC_HOST_ABSENT, "PostgreSQL: no answer in time from %s",
+                   c->place);
+    c->pg = rest;
+    *c->place = '\0';
+    PQsetNoticeReceiver(rest, on_notice, c);
+    connect_step(c, PGRES_POLLING_WRITING);
+    PQfinish(silent); /* whose descriptor is not watched any more */
+    return true;
+}
+
+static void leave_silent(struct pg_conn *c)
+{
+    bool others = ++c->n_silent < PG_SILENT_HOSTS;
+    if (!others || !(skip_address(c) || skip_host(c))) fail_to_open(c, -ETIMEDOUT);
 }
 
 /* ---- events ---- */
@@ -157,7 +207,7 @@ static void on_alarm(void *arg)
 {
     struct pg_conn *c = arg;
     if (!c->open)
-        fail_to_open(c, -ETIMEDOUT);
+        leave_silent(c);
     else if (c->cancel || c->unclean || c->cancels >= PG_CANCEL_TRIES)
         pg_conn_close(c);
     else
@@ -190,7 +240,7 @@ int pg_conn_start(struct pg_core *core)
     }
     list_push(&core->conns, &c->link);
     PQsetNoticeReceiver(c->pg, on_notice, c);
-    torc_source_alarm(c->source, o->connect_timeout * PG_MS);
+    give_time(c);
     torc_source_schedule(c->source);
     return 0;
 }

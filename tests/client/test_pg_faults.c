@@ -494,6 +494,65 @@ static int listen_as_server(void)
     return fd;
 }
 
+static unsigned port_of(int fd)
+{
+    struct sockaddr_in addr;
+    socklen_t len = sizeof addr;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    return ntohs(addr.sin_port);
+}
+
+/* Takes no more connections: who connects hears nothing. */
+static void fill(int listener, int held[8])
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons((uint16_t)port_of(listener))};
+    bool full = false;
+    assert_int_equal(listen(listener, 0), 0);
+    for (int i = 0; i < 8; i++) {
+        held[i] = full ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (full) continue;
+        connect(held[i], (struct sockaddr *)&addr, sizeof addr);
+        struct pollfd p = {.fd = held[i], .events = POLLOUT};
+        full = poll(&p, 1, 200) == 0;
+    }
+    assert_true(full);
+}
+
+/* Of several hosts, those that accept and are silent, and those that are not even connected to, do
+ * not keep the others away. Where all are silent, so is the pool. */
+static void test_silent_hosts(void **state)
+{
+    int held[8], accepts = listen_as_server(), hears = listen_as_server();
+    char url[512], silent[2][32];
+    const char *real = strchr(backends_pg(), '@') + 1;
+    (void)state;
+    fill(hears, held);
+    snprintf(silent[0], sizeof silent[0], "127.0.0.1:%u", port_of(accepts));
+    snprintf(silent[1], sizeof silent[1], "127.0.0.1:%u", port_of(hears));
+    pg_set("PG_CONNECT_TIMEOUT", "500");
+    for (int i = 0; i < 2; i++) {
+        snprintf(url, sizeof url, "%.*s%s,%s,%s", (int)(real - backends_pg()), backends_pg(),
+                 silent[i], silent[!i], real);
+        pg_set("PG_URL", url);
+        server_start(&rig);
+        pg_await("/query", 200, "1");
+        server_await_log(&rig, "PostgreSQL: no answer in time from host=127.0.0.1");
+        server_stop(&rig);
+        snprintf(url, sizeof url, "postgresql://torc@%s,%s/torc", silent[i], silent[!i]);
+        pg_set("PG_URL", url);
+        server_start(&rig);
+        assert_string_equal(pg_get("/query", 502), "ETIMEDOUT  ");
+        server_stop(&rig);
+    }
+    for (int i = 0; i < 8; i++)
+        if (held[i] >= 0) close(held[i]);
+    close(accepts);
+    close(hears);
+    pg_reset();
+}
+
 static void exchange(int fd, const char *answer, size_t n)
 {
     char asked[4096];
@@ -695,6 +754,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_silent_hosts),
         cmocka_unit_test(test_attempts_are_made_for_queries),
         cmocka_unit_test(test_a_cancel_in_a_transaction_hits_nothing_else),
         cmocka_unit_test(test_a_rollback_without_an_answer),
