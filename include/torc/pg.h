@@ -22,10 +22,13 @@
  * Queries of statements that are known to be fast (under 5 ms the last time, on that connection)
  * share a connection where none is idle: they are sent without waiting for each other's answers,
  * which halves the CPU time of each. Any other has a connection of its own, and so have CALL and
- * DO. A query that is hit by the cancel request of another is sent once more.
+ * DO. A query that is hit by the cancel request of another is sent once more, but for one of a
+ * transaction that was under way together with one that was left: it may fail with 57014. What
+ * follows in a transaction waits until the server has taken note of the request.
  *
- * A connection is given back without a transaction (one that is left open is rolled back), but with
- * whatever else a query has set in its session (SET, LISTEN, temporary tables, advisory locks). */
+ * A connection is given back without a transaction (one that is left open is rolled back, or the
+ * connection is closed where that has no answer after 10 seconds), but with whatever else a query
+ * has set in its session (SET, LISTEN, temporary tables, advisory locks). */
 #pragma once
 
 #include "torc.h"
@@ -48,7 +51,9 @@ typedef struct torc_pg_options {
     unsigned pipeline;        /* queries under way on a connection at most; 16. 1: none shares */
     unsigned queue;           /* queries per core at most that wait for their turn; 1024 */
     unsigned statements;      /* prepared statements kept per connection; 256 */
-    unsigned connect_timeout; /* ms for an attempt to connect; 5000 */
+    unsigned connect_timeout; /* ms for each host of conninfo, and each address of one, until it is
+                                 left for the next; of 16 at most in one attempt to connect; 5000.
+                                 The connect_timeout of conninfo is not used */
 } torc_pg_options;
 
 /* Creates a pool for every core of one server; nothing is connected yet. Any thread, also while
@@ -95,14 +100,17 @@ TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
  * call returns. On success *result is the answer, its values as text.
  *
  * 0, or
- *   -EREMOTEIO     the server refused it; *result is set, and says why (torc_pg_sqlstate)
+ *   -EREMOTEIO     the server refused it, or its transaction is lost (below), for which it was not
+ *                  sent; *result is set, and says why (torc_pg_sqlstate)
  *   -EAGAIN        as many queries wait as may (torc_pg_options.queue)
- *   -ECONNREFUSED  no connection can be opened; -ETIMEDOUT: within connect_timeout
+ *   -ECONNREFUSED  no connection can be opened; -ETIMEDOUT: within connect_timeout, as the last
+ *                  host that was tried gave no answer
  *   -ECONNABORTED  the connection broke before the answer came: it is unknown whether the statement
  *                  took effect
  *   -EOPNOTSUPP    COPY
  *   -EINVAL        more than 65535 parameters; -ENOMEM
  *   -EPERM         outside the fibers of the request
+ *   -EBUSY         the pool is in use by a core of another server
  * or the error of the request's scope. *result is NULL but for 0 and -EREMOTEIO.
  *
  * The whole answer is kept in memory: have the server bound it (LIMIT). */
@@ -145,7 +153,7 @@ TORC_API int torc_pg_column_of(const torc_pg_result *r, const char *name);
 TORC_API int64_t torc_pg_affected(const torc_pg_result *r);
 
 /* Of an error: its five characters ("23505", appendix A of the manual) and the server's text, with
- * detail and hint. "" for a success. */
+ * detail and hint. "" for a success. Of what was not sent as its transaction is lost: "25P02". */
 TORC_API const char *torc_pg_sqlstate(const torc_pg_result *r);
 TORC_API const char *torc_pg_message(const torc_pg_result *r);
 
@@ -153,6 +161,12 @@ TORC_API const char *torc_pg_message(const torc_pg_result *r);
 TORC_API void torc_pg_result_free(torc_pg_result *r);
 
 /* ---- transactions ---------------------------------------------------------------------------- */
+/* A statement of the transaction (torc_pg_statement.tx) may end it, too: COMMIT, ROLLBACK, PREPARE
+ * TRANSACTION. What is run in it at the same time waits for the answer to that. Where it ends the
+ * transaction without effect, because it is a ROLLBACK, because it fails, or because a statement
+ * had failed before (a COMMIT succeeds then, too), the transaction is lost: nothing more of it is
+ * run, and torc_pg_commit tells. Where it takes effect, what follows is run by itself. ROLLBACK TO
+ * SAVEPOINT and ROLLBACK AND CHAIN leave a transaction, which is used on. */
 
 /* WAITS. Begins a transaction on a connection that is the caller's until its end. One that has not
  * been committed is rolled back at the end of the request. The errors of torc_pg_query, without a
@@ -161,8 +175,9 @@ TORC_API void torc_pg_result_free(torc_pg_result *r);
 TORC_API int torc_pg_begin(torc_req *rq, torc_pg *pg, torc_pg_tx **tx);
 
 /* WAITS. Ends the transaction, which must not be used afterwards, whatever is returned. 0;
- * -EREMOTEIO if it was rolled back instead, as after a statement that failed; or an error of
- * torc_pg_query, with which it is unknown which of the two happened. */
+ * -EREMOTEIO if it was rolled back instead, as after a statement that failed, or by a statement of
+ * the program's own; or an error of torc_pg_query, with which it is unknown which of the two
+ * happened. */
 TORC_API int torc_pg_commit(torc_req *rq, torc_pg_tx *tx);
 
 /* Ends the transaction without effect, which the server is told without waiting. NULL is

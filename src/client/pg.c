@@ -145,6 +145,7 @@ int torc_pg_run(torc_req *rq, torc_pg *pg, const torc_pg_statement *s, torc_pg_r
     if (!s->sql || s->n < 0 || s->n > UINT16_MAX) return -EINVAL;
     struct pg_query q = {.statement = s, .tx = s->tx};
     int err = pg_query_run(rq, &q, pg);
+    if (err == -EREMOTEIO && q.refused == err) return pg_result_give_lost(rq, result);
     return err < 0 ? err : pg_result_give(rq, q.answer, result);
 }
 

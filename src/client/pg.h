@@ -21,12 +21,14 @@
 #define PG_SLOW_NS         (5 * PG_MS)     /* nobody should wait behind a query that takes longer */
 #define PG_CANCEL_NS       (10000 * PG_MS) /* a cancel request ends in this time, */
 #define PG_CANCEL_AGAIN_NS (1000 * PG_MS)  /* and may have come before its query did */
+#define PG_ROLLBACK_NS     (10000 * PG_MS) /* nobody waits for it but the connection */
 
 enum {
     PG_CORES = 1024,
     PG_TX_FLIGHTS = 16, /* of a transaction at once, where the pool allows fewer */
     PG_CANCELS = 64,    /* cancel requests of a core under way */
     PG_CANCEL_TRIES = 10,
+    PG_SILENT_HOSTS = 16, /* that an attempt to connect waits for at most, and addresses of them */
 };
 
 /* ---- one query, on the stack of the fiber that waits for it ---- */
@@ -41,7 +43,7 @@ struct pg_query {
     struct torc_pg_tx *tx; /* that it begins or belongs to */
     bool begins;
     bool retried;
-    int refused; /* what it fails with, where not with its connection's error */
+    int refused; /* what it fails with, other than the error of its scope */
     PGresult *answer;
 };
 
@@ -50,6 +52,22 @@ int pg_query_run(torc_req *rq, struct pg_query *q, torc_pg *pg);
 
 /* Gives the request an answer, which may be an error: then -EREMOTEIO. */
 int pg_result_give(torc_req *rq, PGresult *answer, torc_pg_result **result);
+
+/* The answer to what was not sent, as its transaction was rolled back: -EREMOTEIO or -ENOMEM. */
+int pg_result_give_lost(torc_req *rq, torc_pg_result **result);
+
+/* ---- what a statement is, by its first words ---- */
+
+/* Whether all that the statement does is in one transaction. What it calls cannot end that: only
+ * CALL and DO can, and some commands that define or maintain something, which take no parameters.
+ */
+bool pg_sql_is_of_one_transaction(const char *sql);
+
+/* Whether it may end the transaction that it is in. */
+bool pg_sql_may_end(const char *sql);
+
+/* Whether that is meant to take effect. */
+bool pg_sql_commits(const char *sql);
 
 /* ---- prepared statements of a connection ---- */
 
@@ -124,6 +142,7 @@ struct pg_flight {
     uint32_t forgets[PG_FORGETS]; /* ids; what comes next is about the last */
     bool own;                     /* a ROLLBACK of ours */
     bool slow;                    /* not known to be fast */
+    bool ends;                    /* perhaps its transaction */
     bool may_be_hit; /* by a cancel request of an earlier one: it was sent before that had ended */
 };
 
@@ -133,12 +152,15 @@ struct pg_conn {
     PGconn *pg;
     struct torc_source *source;
     bool open;                /* else it connects */
+    char place[160];          /* where to; only to see that this changes, and for the log */
+    bool silent;              /* there: the descriptor is shut down */
+    uint32_t n_silent;        /* hosts and addresses that gave no answer in time */
     bool broken;              /* to be closed by its task */
     bool unclean;             /* a ROLLBACK of ours is to end a transaction that nobody holds */
     bool hides;               /* perhaps: answers of which the descriptor does not tell */
     const char *why;          /* it is broken, where libpq does not know; or NULL */
     char fatal[160];          /* why the server ends it, a line; or "" */
-    bool was_cancelled;       /* a flight was, since it last had none: its alarm is set */
+    bool is_timed;            /* open, and its alarm may be set: until it has no flight */
     struct torc_pg_tx *tx;    /* that holds it */
     struct pg_cancel *cancel; /* request under way */
     struct pg_cache cache;
@@ -169,6 +191,9 @@ void pg_conn_leave(struct pg_conn *c, const struct pg_query *q);
 /* What comes next where something has ended: a cancel request, a ROLLBACK, or another query. */
 void pg_conn_settle(struct pg_conn *c);
 
+/* Whether the server has a transaction open. Only where all that was sent has its answer. */
+bool pg_conn_in_transaction(struct pg_conn *c);
+
 /* Of its flights, the i-th from the oldest. */
 static inline struct pg_flight *pg_conn_flight(struct pg_conn *c, uint32_t i)
 {
@@ -188,6 +213,12 @@ bool pg_flights_receive(struct pg_conn *c);
 /* Those that were sent fail; the others wait for another connection, or fail with the transaction
  * that they belong to. */
 void pg_flights_fail(struct pg_conn *c, int err);
+
+/* ---- several hosts ---- */
+
+/* Begins to connect as `pg` was to, but not to the host where that is. NULL if there is no other
+ * host, or if it fails at once. */
+PGconn *pg_hosts_rest(PGconn *pg);
 
 /* ---- what the kernel has for libpq ---- */
 
@@ -286,5 +317,5 @@ struct torc_pg_tx {
     struct torc_host_cleanup cleanup;
     struct pg_conn *conn; /* NULL before it begins, and if it broke */
     torc_pg *pg;
-    bool lost; /* a statement failed and left no transaction */
+    bool lost; /* a statement of the program's own has ended it without effect */
 };

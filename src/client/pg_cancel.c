@@ -136,6 +136,7 @@ static void on_ended(void *arg)
     if (conn) {
         conn->cancel = NULL;
         torc_source_alarm(conn->source, PG_CANCEL_AGAIN_NS);
+        torc_source_schedule(conn->source); /* what has waited for this is sent */
     }
     free_request(r);
     if (conn) pg_conn_settle(conn);

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* ---- closing ---- */
 
@@ -67,7 +69,7 @@ static void cancel_oldest(struct pg_conn *c)
 {
     const struct pg_flight *f = pg_conn_flight(c, 0);
     if (c->n_sent == 0 || f->query || f->own) return;
-    c->was_cancelled = true;
+    c->is_timed = true;
     c->cancels++;
     for (uint32_t i = 0; i < c->n_sent; i++) pg_conn_flight(c, i)->may_be_hit = true;
     if (!pg_cancel_start(c)) break_off(c);
@@ -100,17 +102,75 @@ static void on_open(struct pg_conn *c)
     pg_pool_connected(core);
 }
 
+static void give_time(struct pg_conn *c)
+{
+    torc_source_alarm(c->source, c->core->pg->o.connect_timeout * PG_MS);
+}
+
+/* libpq may have gone on to another host or address, which has time of its own. */
+static void note_place(struct pg_conn *c)
+{
+    char now[sizeof c->place];
+    snprintf(now, sizeof now, "host=%s hostaddr=%s port=%s", PQhost(c->pg), PQhostaddr(c->pg),
+             PQport(c->pg));
+    if (strcmp(now, c->place) == 0) return;
+    memcpy(c->place, now, sizeof now);
+    c->silent = false;
+    give_time(c);
+}
+
 static void connect_step(struct pg_conn *c, PostgresPollingStatusType status)
 {
+    note_place(c);
     switch (status) {
     case PGRES_POLLING_READING: torc_source_watch(c->source, PQsocket(c->pg), POLLIN); break;
     case PGRES_POLLING_WRITING: torc_source_watch(c->source, PQsocket(c->pg), POLLOUT); break;
     case PGRES_POLLING_OK: on_open(c); break;
-    default: fail_to_open(c, -ECONNREFUSED);
+    default: fail_to_open(c, c->silent ? -ETIMEDOUT : -ECONNREFUSED);
     }
 }
 
+/* Has libpq go on with the next address, or host, as it does where it cannot connect to one. */
+static bool skip_address(struct pg_conn *c)
+{
+    if (c->silent || PQstatus(c->pg) != CONNECTION_STARTED) return false;
+    c->silent = shutdown(PQsocket(c->pg), SHUT_RDWR) == 0;
+    if (c->silent) give_time(c);
+    return c->silent;
+}
+
+/* Begins again with all hosts but the one that has accepted, or with which that was of no use. */
+static bool skip_host(struct pg_conn *c)
+{
+    PGconn *silent = c->pg, *rest = pg_hosts_rest(silent);
+    if (!rest) return false;
+    torc_host_warn(c->core->host, TORC_HOST_ABSENT, "PostgreSQL: no answer in time from %s",
+                   c->place);
+    c->pg = rest;
+    *c->place = '\0';
+    PQsetNoticeReceiver(rest, on_notice, c);
+    connect_step(c, PGRES_POLLING_WRITING);
+    PQfinish(silent); /* whose descriptor is not watched any more */
+    return true;
+}
+
+static void leave_silent(struct pg_conn *c)
+{
+    bool others = ++c->n_silent < PG_SILENT_HOSTS;
+    if (!others || !(skip_address(c) || skip_host(c))) fail_to_open(c, -ETIMEDOUT);
+}
+
 /* ---- events ---- */
+
+/* What is sent may be nothing, as it was left before: then there is more to settle. */
+static void go_on(struct pg_conn *c)
+{
+    pg_conn_settle(c);
+    if (pg_flights_send(c))
+        pg_conn_settle(c);
+    else
+        lose(c);
+}
 
 static void on_ready(void *arg, int events)
 {
@@ -123,8 +183,7 @@ static void on_ready(void *arg, int events)
     } else if (c->why || !pg_flights_receive(c)) {
         lose(c);
     } else {
-        pg_conn_settle(c);
-        if (!pg_flights_send(c)) lose(c);
+        go_on(c);
     }
 }
 
@@ -142,13 +201,14 @@ static void on_task(void *arg)
         pg_conn_settle(c);
 }
 
-/* It took too long to connect, or to cancel; or a query goes on in spite of its cancel request. */
+/* It took too long to connect, to cancel or to roll back; or a query goes on in spite of its cancel
+ * request. */
 static void on_alarm(void *arg)
 {
     struct pg_conn *c = arg;
     if (!c->open)
-        fail_to_open(c, -ETIMEDOUT);
-    else if (c->cancel || c->cancels >= PG_CANCEL_TRIES)
+        leave_silent(c);
+    else if (c->cancel || c->unclean || c->cancels >= PG_CANCEL_TRIES)
         pg_conn_close(c);
     else
         cancel_oldest(c);
@@ -180,7 +240,7 @@ int pg_conn_start(struct pg_core *core)
     }
     list_push(&core->conns, &c->link);
     PQsetNoticeReceiver(c->pg, on_notice, c);
-    torc_source_alarm(c->source, o->connect_timeout * PG_MS);
+    give_time(c);
     torc_source_schedule(c->source);
     return 0;
 }
@@ -236,7 +296,7 @@ void pg_conn_leave(struct pg_conn *c, const struct pg_query *q)
 }
 
 /* libpq says ACTIVE until it was asked for more than there is. */
-static bool in_transaction(struct pg_conn *c)
+bool pg_conn_in_transaction(struct pg_conn *c)
 {
     if (PQtransactionStatus(c->pg) == PQTRANS_ACTIVE && !PQisBusy(c->pg))
         PQclear(PQgetResult(c->pg));
@@ -250,7 +310,9 @@ static void roll_back(struct pg_conn *c)
         return;
     }
     c->unclean = true;
+    c->is_timed = true;
     pg_conn_push(c)->own = true;
+    torc_source_alarm(c->source, PG_ROLLBACK_NS);
     torc_source_schedule(c->source);
 }
 
@@ -261,10 +323,10 @@ void pg_conn_settle(struct pg_conn *c)
         if (c->cancels == 0) cancel_oldest(c);
         return;
     }
-    if (c->was_cancelled) torc_source_alarm(c->source, UINT64_MAX);
-    c->was_cancelled = false;
+    if (c->is_timed) torc_source_alarm(c->source, UINT64_MAX);
+    c->is_timed = false;
     if (c->tx) return;
-    if (in_transaction(c)) {
+    if (pg_conn_in_transaction(c)) {
         roll_back(c);
         return;
     }

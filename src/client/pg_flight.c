@@ -3,8 +3,7 @@
 
 #include "client/pg.h"
 
-#include "base/slice.h"
-
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -115,6 +114,7 @@ static bool send_flight(struct pg_conn *c, struct pg_flight *f)
     } else if (f->query) {
         const torc_pg_statement *s = f->query->statement;
         counter_add(&c->core->counters.queries, 1);
+        f->ends = f->query->tx && !f->query->begins && pg_sql_may_end(s->sql);
         if (!prepare(c, f, s->sql, f->query->hash) || !execute(c, f, s)) return false;
     } else {
         return true; /* left before it was sent */
@@ -123,9 +123,17 @@ static bool send_flight(struct pg_conn *c, struct pg_flight *f)
     return PQpipelineSync(c->pg) == 1;
 }
 
+/* What may end a transaction has its answer before more of that is sent: the server would run it by
+ * itself. And a cancel request could hit what cannot be tried again. */
+static bool must_wait(struct pg_conn *c)
+{
+    if (c->tx && c->cancel) return true;
+    return c->n_sent > 0 && pg_conn_flight(c, c->n_sent - 1)->ends;
+}
+
 bool pg_flights_send(struct pg_conn *c)
 {
-    while (c->n_sent < c->n_flights)
+    while (c->n_sent < c->n_flights && !must_wait(c))
         if (!send_flight(c, pg_conn_flight(c, c->n_sent++))) return false;
     pop_unsent(c);
     int left = PQflush(c->pg);
@@ -142,46 +150,22 @@ static bool has_state(const PGresult *answer, const char *state)
     return own && strcmp(own, state) == 0;
 }
 
-static const char *skip_comment(const char *sql)
+/* Whether the server refused the statement before it began, and not a function in it with the same
+ * error. Those have a context, as has everything where the server is set to tell the parameters. */
+static bool was_stale(const struct pg_flight *f)
 {
-    unsigned depth = 0; /* they nest */
-    do {
-        bool begins = strncmp(sql, "/*", 2) == 0, ends = strncmp(sql, "*/", 2) == 0;
-        depth += begins;
-        depth -= ends;
-        sql += begins || ends ? 2 : 1;
-    } while (depth && *sql);
-    return sql;
-}
-
-/* Empty where the statement begins with anything else. */
-static slice first_word(const char *sql)
-{
-    for (;;) {
-        sql += strspn(sql, " \t\r\n\f\v(");
-        if (strncmp(sql, "--", 2) == 0)
-            sql += strcspn(sql, "\r\n");
-        else if (strncmp(sql, "/*", 2) == 0)
-            sql = skip_comment(sql);
-        else
-            break;
-    }
-    size_t n = 0;
-    while (slice_lower(sql[n]) >= 'a' && slice_lower(sql[n]) <= 'z') n++;
-    return slice_of(sql, n);
-}
-
-/* Whether all that the statement does is in one transaction. What it calls cannot end that: only
- * CALL and DO can, and some commands that define or maintain something, which take no parameters.
- */
-static bool is_of_one_transaction(const char *sql)
-{
-    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE",
-                                        "MERGE",  "WITH",   "VALUES", "TABLE"};
-    slice word = first_word(sql);
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (slice_ieq(word, slice_str(words[i]))) return true;
-    return false;
+    const char *sql = f->query->statement->sql, *text, *at;
+    const char *by = PQresultErrorField(f->answer, PG_DIAG_SOURCE_FUNCTION);
+    bool has_context = PQresultErrorField(f->answer, PG_DIAG_CONTEXT) != NULL;
+    char name[NAME];
+    /* From within a procedure, which may have committed something before. */
+    if (!by || (has_context && !pg_sql_is_of_one_transaction(sql))) return false;
+    if (has_state(f->answer, "0A000")) /* its plan is of a table that is different now */
+        return strcmp(by, "RevalidateCachedQuery") == 0;
+    if (!has_state(f->answer, "26000") || strcmp(by, "FetchPreparedStatement") != 0) return false;
+    text = PQresultErrorField(f->answer, PG_DIAG_MESSAGE_PRIMARY); /* it was forgotten: this one */
+    at = text ? strstr(text, name_of(f->prepared, name)) : NULL;
+    return at && !isalnum((unsigned char)at[strlen(name)]);
 }
 
 /* Whether the query failed for no reason of its own, and without effect. In a transaction what
@@ -191,13 +175,7 @@ static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight
     if (c->tx && !f->query->begins) return false;
     if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
     if (has_state(f->answer, "57014")) return f->may_be_hit; /* meant another */
-    /* From within a procedure, which may have committed something before; or it just tells the
-     * parameters, as the server does if it is set to. */
-    if (PQresultErrorField(f->answer, PG_DIAG_CONTEXT) &&
-        !is_of_one_transaction(f->query->statement->sql))
-        return false;
-    return has_state(f->answer, "26000")     /* the statement was forgotten; */
-           || has_state(f->answer, "0A000"); /* its plan is of a table that is different now */
+    return was_stale(f);
 }
 
 /* The statement has to be prepared again: the server refused it, has forgotten it, or has a plan of
@@ -226,6 +204,29 @@ static void try_again(struct pg_conn *c, struct pg_query *q)
     pg_pool_again(q);
 }
 
+static void fail(struct pg_query *q, int err)
+{
+    q->conn = NULL;
+    if (!q->refused) q->refused = err;
+    torc_host_wake(&q->wait, q->refused);
+}
+
+/* Those that the server cannot have are no loss, but for what belongs to a transaction: that is
+ * lost. From the last to the first, as each goes before all that wait. */
+static void take_back_unsent(struct pg_conn *c, int err)
+{
+    while (c->n_flights > c->n_sent) {
+        struct pg_flight *f = pg_conn_flight(c, --c->n_flights);
+        struct pg_query *q = f->query;
+        if (!q && !f->own) c->n_left--;
+        c->n_slow -= f->slow;
+        if (q && !q->begins && q->tx)
+            fail(q, err);
+        else if (q)
+            try_again(c, q);
+    }
+}
+
 static void give_answer(struct pg_conn *c, struct pg_flight *f)
 {
     struct pg_query *q = f->query;
@@ -235,13 +236,7 @@ static void give_answer(struct pg_conn *c, struct pg_flight *f)
         return;
     }
     q->conn = NULL;
-    if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) {
-        counter_add(&c->core->counters.errors, 1);
-        /* As PREPARE TRANSACTION, or a COMMIT of the program's own, which roll back where they
-         * fail.
-         */
-        if (q->tx && PQtransactionStatus(c->pg) == PQTRANS_IDLE) q->tx->lost = true;
-    }
+    if (PQresultStatus(f->answer) == PGRES_FATAL_ERROR) counter_add(&c->core->counters.errors, 1);
     q->answer = f->answer;
     f->answer = NULL;
     torc_host_wake(&q->wait, 0);
@@ -265,10 +260,26 @@ static bool is_fast(const struct pg_conn *c, const struct pg_flight *f)
     return known && torc_host_now(c->core->host) - c->since < PG_SLOW_NS;
 }
 
-static bool forgets_all(const struct pg_flight *f)
+static bool has_done(const struct pg_flight *f, const char *what)
 {
     const char *done = PQcmdStatus(f->answer);
-    return done && (strcmp(done, "DISCARD ALL") == 0 || strcmp(done, "DEALLOCATE ALL") == 0);
+    return done && strcmp(done, what) == 0;
+}
+
+static bool forgets_all(const struct pg_flight *f)
+{
+    return has_done(f, "DISCARD ALL") || has_done(f, "DEALLOCATE ALL");
+}
+
+/* As by a COMMIT of the program's own, or PREPARE TRANSACTION. Both roll back where they fail, and
+ * where a statement had failed before, which they say with a success. So does COMMIT AND CHAIN,
+ * which leaves another transaction. */
+static bool loses_transaction(struct pg_conn *c, const struct pg_flight *f)
+{
+    bool begins = f->query && f->query->begins, undone = f->ends && has_done(f, "ROLLBACK");
+    if (begins || !(undone || PQresultStatus(f->answer) == PGRES_FATAL_ERROR)) return false;
+    if (undone && pg_sql_commits(f->prepared->sql)) return true;
+    return c->n_sent == 1 && !pg_conn_in_transaction(c);
 }
 
 static void finish(struct pg_conn *c)
@@ -276,6 +287,10 @@ static void finish(struct pg_conn *c)
     struct pg_flight *f = pg_conn_flight(c, 0);
     if (f->prepared) f->prepared->fast = is_fast(c, f);
     if (forgets_all(f)) pg_cache_drop_all(&c->cache);
+    if (c->tx && loses_transaction(c, f)) {
+        c->tx->lost = true;
+        take_back_unsent(c, -EREMOTEIO);
+    }
     if (f->query) give_answer(c, f);
     pop(c);
 }
@@ -380,28 +395,6 @@ bool pg_flights_receive(struct pg_conn *c)
     c->hides = fine && !drained && c->n_sent > 0;
     if (c->hides) torc_source_schedule(c->source);
     return fine;
-}
-
-static void fail(struct pg_query *q, int err)
-{
-    q->conn = NULL;
-    torc_host_wake(&q->wait, q->refused ? q->refused : err);
-}
-
-/* Those that the server cannot have are no loss, but for what belongs to a transaction: that is
- * lost. From the last to the first, as each goes before all that wait. */
-static void take_back_unsent(struct pg_conn *c, int err)
-{
-    while (c->n_flights > c->n_sent) {
-        struct pg_flight *f = pg_conn_flight(c, --c->n_flights);
-        struct pg_query *q = f->query;
-        if (!q && !f->own) c->n_left--;
-        c->n_slow -= f->slow;
-        if (q && !q->begins && q->tx)
-            fail(q, err);
-        else if (q)
-            try_again(c, q);
-    }
 }
 
 void pg_flights_fail(struct pg_conn *c, int err)

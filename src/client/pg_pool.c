@@ -40,10 +40,11 @@ static bool is_down(const struct pg_core *core)
     return core->n_open == 0 && torc_host_now(core->host) < core->retry_at;
 }
 
-/* Somebody waits for the attempt that tells whether the server is back: others need not. */
+/* Somebody waits for the attempt that tells whether the server is back: others need not. Where that
+ * one has left, the next waits. */
 static bool is_tried(const struct pg_core *core)
 {
-    return core->n_open == 0 && core->failures > 0 && core->n_conns > 0;
+    return core->n_open == 0 && core->failures > 0 && core->n_conns > 0 && core->n_queue > 0;
 }
 
 /* One at a time after a failure; else as many as wait, but one where queries only share. */
@@ -55,21 +56,17 @@ static bool wants_another(const struct pg_core *core)
            connecting < wanted;
 }
 
+/* That the pool is crowded is true of now alone: it is not what to connect for later. */
 static void open_more(struct pg_core *core)
 {
     uint64_t now = torc_host_now(core->host);
-    while (wants_another(core)) {
-        if (now < core->retry_at) {
-            torc_source_alarm(core->source, core->retry_at - now);
-            return;
-        }
-        int err = pg_conn_start(core);
-        if (err < 0) {
-            pg_pool_failed(core, err);
-            return;
-        }
-    }
+    int err = 0;
+    while (err == 0 && now >= core->retry_at && wants_another(core)) err = pg_conn_start(core);
     core->crowded = false;
+    if (err < 0)
+        pg_pool_failed(core, err);
+    else if (now < core->retry_at && wants_another(core))
+        torc_source_alarm(core->source, core->retry_at - now);
 }
 
 static void fail_queue(struct pg_core *core)
@@ -128,6 +125,7 @@ static int refuse(struct pg_core *core, int err)
 
 static int add_to_transaction(struct pg_query *q)
 {
+    if (q->tx->lost) return q->refused = -EREMOTEIO;
     if (!q->tx->conn) return -ECONNABORTED;
     int err = pg_conn_give(q->tx->conn, q);
     return err == -EAGAIN ? refuse(q->core, err) : err;

@@ -9,6 +9,7 @@
 struct torc_pg_result {
     struct torc_host_cleanup cleanup;
     PGresult *pg;
+    bool lost; /* of a statement that was not sent, as its transaction was rolled back */
 };
 
 static void free_result(struct torc_host_cleanup *c)
@@ -30,6 +31,13 @@ int pg_result_give(torc_req *rq, PGresult *answer, torc_pg_result **result)
     torc_host_hold(rq, &r->cleanup);
     *result = r;
     return PQresultStatus(answer) == PGRES_FATAL_ERROR ? -EREMOTEIO : 0;
+}
+
+int pg_result_give_lost(torc_req *rq, torc_pg_result **result)
+{
+    int err = pg_result_give(rq, PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR), result);
+    if (err == -EREMOTEIO) (*result)->lost = true;
+    return err;
 }
 
 void torc_pg_result_free(torc_pg_result *r)
@@ -80,10 +88,12 @@ int64_t torc_pg_affected(const torc_pg_result *r)
 const char *torc_pg_sqlstate(const torc_pg_result *r)
 {
     const char *state = PQresultErrorField(r->pg, PG_DIAG_SQLSTATE);
+    if (r->lost) return "25P02";
     return state ? state : "";
 }
 
 const char *torc_pg_message(const torc_pg_result *r)
 {
+    if (r->lost) return "ERROR:  the transaction was rolled back before";
     return PQresultErrorMessage(r->pg);
 }

@@ -34,7 +34,8 @@ static const char *name_of(int err)
     static const struct {
         int err;
         const char *name;
-    } names[] = {{-EAGAIN, "EAGAIN"},
+    } names[] = {{0, "done"},
+                 {-EAGAIN, "EAGAIN"},
                  {-ECONNABORTED, "ECONNABORTED"},
                  {-ECONNREFUSED, "ECONNREFUSED"},
                  {-EOPNOTSUPP, "EOPNOTSUPP"},
@@ -174,6 +175,48 @@ static void on_transaction(torc_req *rq, void *arg)
     torc_replyf(rq, err ? 502 : 200, "%s", err ? name_of(err) : "done");
 }
 
+enum { STEPS = 3 };
+
+struct step {
+    torc_pg_tx *tx;
+    const char *sql;
+    char result[64];
+};
+
+static int take_step(torc_req *rq, void *arg)
+{
+    struct step *step = arg;
+    torc_pg_result *r;
+    torc_pg_statement s = {.sql = step->sql, .tx = step->tx};
+    int err = torc_pg_run(rq, pg, &s, &r);
+    snprintf(step->result, sizeof step->result, "%s%s%.5s", name_of(err), err ? " " : "",
+             r ? torc_pg_sqlstate(r) : "");
+    return 0;
+}
+
+/* ?1=&2=&3=&together=: a transaction of three statements, which is committed in any case: how each
+ * has ended, and the commit. */
+static void on_steps(torc_req *rq, void *arg)
+{
+    static const char *const names[STEPS] = {"1", "2", "3"};
+    struct step step[STEPS];
+    torc_pg_tx *tx;
+    torc_group *g = number(rq, "together", 0) ? torc_group_open(rq) : NULL;
+    (void)arg;
+    if (torc_pg_begin(rq, pg, &tx) < 0) return;
+    for (int i = 0; i < STEPS; i++) {
+        step[i] = (struct step){.tx = tx, .sql = text(rq, names[i])};
+        if (g)
+            torc_spawn(g, take_step, &step[i]);
+        else
+            take_step(rq, &step[i]);
+    }
+    if (g) torc_group_join(g);
+    int err = torc_pg_commit(rq, tx);
+    torc_replyf(rq, 200, "%s, %s, %s: %s", step[0].result, step[1].result, step[2].result,
+                name_of(err));
+}
+
 enum { TRANSACTIONS = 65 }; /* one more than cancel requests of a core may be under way */
 
 struct transaction {
@@ -221,6 +264,19 @@ static void on_cancelled(torc_req *rq, void *arg)
         lost += t[i].result == -ECONNABORTED;
     }
     torc_replyf(rq, 200, "%d %d", refused, lost);
+}
+
+/* A query of a transaction is left, and another follows at once: how that one ends. */
+static void on_left(torc_req *rq, void *arg)
+{
+    struct transaction t = {0};
+    (void)arg;
+    if (torc_pg_begin(rq, pg, &t.tx) < 0) return;
+    torc_group *left = torc_group_open(rq);
+    torc_group_deadline(left, 50);
+    torc_spawn(left, go_on_in, &t);
+    torc_group_join(left);
+    torc_replyf(rq, 200, "%s", name_of(run(rq, t.tx, "SELECT 2")));
 }
 
 static void on_counters(torc_req *rq, void *arg)
@@ -294,14 +350,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *path;
         torc_handler *fn;
-    } routes[] = {{"/query", on_query},
-                  {"/binary", on_binary},
-                  {"/db", on_db},
-                  {"/transaction", on_transaction},
-                  {"/cancelled", on_cancelled},
-                  {"/counters", on_counters},
-                  {"/hold", on_hold},
-                  {"/descriptors", on_descriptors},
+    } routes[] = {{"/query", on_query}, {"/binary", on_binary},
+                  {"/db", on_db},       {"/transaction", on_transaction},
+                  {"/steps", on_steps}, {"/cancelled", on_cancelled},
+                  {"/left", on_left},   {"/counters", on_counters},
+                  {"/hold", on_hold},   {"/descriptors", on_descriptors},
                   {"/ping", on_ping}};
     torc_pg_options o = {.conninfo = getenv("PG_URL"),
                          .connections = from_environment("PG_CONNECTIONS"),

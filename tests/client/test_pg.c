@@ -242,6 +242,49 @@ static void test_statements_that_end_transactions(void **state)
     server_stop(&rig);
 }
 
+/* What the program itself ends without effect is lost: nothing more of it is run, and the commit
+ * says so. All statements are given at once, or each after the answer to the one before. */
+static void test_transactions_that_are_lost(void **state)
+{
+    static const char *const cases[][4] = {
+        {"INSERT INTO d VALUES (1), (1)", "COMMIT", "INSERT INTO d VALUES (2)",
+         "done, EREMOTEIO 23505, EREMOTEIO 25P02: EREMOTEIO"},
+        {"INSERT INTO d VALUES (1)", "PREPARE TRANSACTION 'x'", "INSERT INTO d VALUES (2)",
+         "done, EREMOTEIO 55000, EREMOTEIO 25P02: EREMOTEIO"},
+        {"SELECT 1/0", "COMMIT", "INSERT INTO d VALUES (2)",
+         "EREMOTEIO 22012, done, EREMOTEIO 25P02: EREMOTEIO"},
+        {"SELECT 1/0", "PREPARE TRANSACTION 'x'", "INSERT INTO d VALUES (2)",
+         "EREMOTEIO 22012, done, EREMOTEIO 25P02: EREMOTEIO"},
+        {"SELECT 1/0", "; -- a\n /* b */ end and chain", "INSERT INTO d VALUES (2)",
+         "EREMOTEIO 22012, done, EREMOTEIO 25P02: EREMOTEIO"},
+        {"INSERT INTO d VALUES (1)", "ROLLBACK", "INSERT INTO d VALUES (2)",
+         "done, done, EREMOTEIO 25P02: EREMOTEIO"},
+        {"INSERT INTO d VALUES (1)", "ABORT AND CHAIN", "INSERT INTO d VALUES (3)",
+         "done, done, done: done"},
+        {"SAVEPOINT s", "SELECT 1/0", "ROLLBACK TO s", "done, EREMOTEIO 22012, done: done"},
+        {"INSERT INTO d VALUES (4)", "COMMIT", "INSERT INTO d VALUES (5)",
+         "done, done, done: done"},
+    };
+    char path[1024];
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    for (int together = 0; together < 2; together++) {
+        pg_query("CREATE TABLE d (n integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)");
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            const char *const *c = cases[i];
+            snprintf(path, sizeof path, "/steps?together=%d%s%s%s", together,
+                     pg_path("&1=", c[0], ""), pg_path("&2=", c[1], ""), pg_path("&3=", c[2], ""));
+            assert_string_equal(pg_get(path, 200), c[3]);
+        }
+        assert_string_equal(pg_query("SELECT n FROM d ORDER BY n"), "3,4,5");
+        pg_query("DROP TABLE d");
+    }
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
 /* A connection comes back without a transaction, whoever has begun it. */
 static void test_transactions_left_open(void **state)
 {
@@ -364,6 +407,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_leaving_the_queue),
         cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_statements_that_end_transactions),
+        cmocka_unit_test(test_transactions_that_are_lost),
         cmocka_unit_test(test_transactions_left_open),
         cmocka_unit_test(test_transactions_left_open_harm_nobody),
         cmocka_unit_test(test_transactions_of_forgotten_statements),

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -218,6 +219,32 @@ static void test_no_procedure_is_repeated(void **state)
         }
     }
     pg_query("DROP PROCEDURE run");
+    pg_query("DROP SEQUENCE runs");
+    server_stop(&rig);
+}
+
+/* A function may raise the very errors for which a statement is prepared again, or run a statement
+ * that has them. */
+static void test_no_function_is_repeated(void **state)
+{
+    static const char *const ends[] = {"RAISE feature_not_supported",
+                                       "RAISE invalid_sql_statement_name",
+                                       "EXECUTE ''EXECUTE nothing''"};
+    char sql[200], want[32];
+    (void)state;
+    server_start(&rig);
+    pg_query("CREATE SEQUENCE runs");
+    for (int i = 0; i < 3; i++) {
+        snprintf(sql, sizeof sql,
+                 "CREATE OR REPLACE FUNCTION run() RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM "
+                 "nextval(''runs''); %s; END'",
+                 ends[i]);
+        pg_query(sql);
+        pg_get("/query?sql=SELECT%20run()", 502);
+        snprintf(want, sizeof want, "%d", i + 1);
+        assert_string_equal(pg_query("SELECT last_value FROM runs"), want);
+    }
+    pg_query("DROP FUNCTION run");
     pg_query("DROP SEQUENCE runs");
     server_stop(&rig);
 }
@@ -467,6 +494,65 @@ static int listen_as_server(void)
     return fd;
 }
 
+static unsigned port_of(int fd)
+{
+    struct sockaddr_in addr;
+    socklen_t len = sizeof addr;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    return ntohs(addr.sin_port);
+}
+
+/* Takes no more connections: who connects hears nothing. */
+static void fill(int listener, int held[8])
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons((uint16_t)port_of(listener))};
+    bool full = false;
+    assert_int_equal(listen(listener, 0), 0);
+    for (int i = 0; i < 8; i++) {
+        held[i] = full ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (full) continue;
+        connect(held[i], (struct sockaddr *)&addr, sizeof addr);
+        struct pollfd p = {.fd = held[i], .events = POLLOUT};
+        full = poll(&p, 1, 200) == 0;
+    }
+    assert_true(full);
+}
+
+/* Of several hosts, those that accept and are silent, and those that are not even connected to, do
+ * not keep the others away. Where all are silent, so is the pool. */
+static void test_silent_hosts(void **state)
+{
+    int held[8], accepts = listen_as_server(), hears = listen_as_server();
+    char url[512], silent[2][32];
+    const char *real = strchr(backends_pg(), '@') + 1;
+    (void)state;
+    fill(hears, held);
+    snprintf(silent[0], sizeof silent[0], "127.0.0.1:%u", port_of(accepts));
+    snprintf(silent[1], sizeof silent[1], "127.0.0.1:%u", port_of(hears));
+    pg_set("PG_CONNECT_TIMEOUT", "500");
+    for (int i = 0; i < 2; i++) {
+        snprintf(url, sizeof url, "%.*s%s,%s,%s", (int)(real - backends_pg()), backends_pg(),
+                 silent[i], silent[!i], real);
+        pg_set("PG_URL", url);
+        server_start(&rig);
+        pg_await("/query", 200, "1");
+        server_await_log(&rig, "PostgreSQL: no answer in time from host=127.0.0.1");
+        server_stop(&rig);
+        snprintf(url, sizeof url, "postgresql://torc@%s,%s/torc", silent[i], silent[!i]);
+        pg_set("PG_URL", url);
+        server_start(&rig);
+        assert_string_equal(pg_get("/query", 502), "ETIMEDOUT  ");
+        server_stop(&rig);
+    }
+    for (int i = 0; i < 8; i++)
+        if (held[i] >= 0) close(held[i]);
+    close(accepts);
+    close(hears);
+    pg_reset();
+}
+
 static void exchange(int fd, const char *answer, size_t n)
 {
     char asked[4096];
@@ -511,6 +597,102 @@ static int welcome_and_answer(int listener)
     exchange(fd, welcome, sizeof welcome - 1);
     exchange(fd, answer, sizeof answer - 1);
     return fd;
+}
+
+static bool is_readable(int fd, int ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, ms) == 1;
+}
+
+/* A server that hangs up, then one that is silent: without a query that waits for it there is no
+ * attempt to connect, and where the query of an attempt has left, the next one waits for that. */
+static void test_attempts_are_made_for_queries(void **state)
+{
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    pg_set("PG_CONNECT_TIMEOUT", "60000");
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    close(accept(listener, NULL, NULL));
+    assert_string_equal(pg_answer(&c, 502), "ECONNREFUSED  ");
+    assert_false(is_readable(listener, 1000)); /* ten times the pause after a failure */
+    while (!is_readable(listener, 0)) pg_get("/query?deadline=20", 502);
+    pg_ask(&c, "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    assert_int_equal(pg_counter("failures"), 1);
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
+/* A transaction of which a query is left. It is over before the cancel request comes, which could
+ * hit the next one: that waits until the server has taken note. */
+static void test_a_cancel_in_a_transaction_hits_nothing_else(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0K\0\0\0\14\0\0\0\1\0\0\0\2Z\0\0\0\5I";
+    static const char answer[] = "1\0\0\0\4"
+                                 "2\0\0\0\4"
+                                 "n\0\0\0\4"
+                                 "C\0\0\0\12BEGIN\0"
+                                 "Z\0\0\0\5T";
+    char asked[4096];
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    server_start(&rig);
+    pg_ask(&c, "/left");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    exchange(fd, welcome, sizeof welcome - 1);
+    exchange(fd, answer, sizeof answer - 1); /* to BEGIN */
+    assert_true(read(fd, asked, sizeof asked) > 0);
+    int cancel = accept(listener, NULL, NULL);
+    assert_true(cancel >= 0);
+    assert_int_equal(write(fd, answer, sizeof answer - 1), sizeof answer - 1);
+    assert_false(is_readable(fd, 500)); /* the next is not sent */
+    close(cancel);
+    exchange(fd, answer, sizeof answer - 1);
+    assert_string_equal(pg_answer(&c, 200), "done");
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
+/* A server that does not answer the ROLLBACK of a transaction that was left open: its connection is
+ * closed in time, and another opened. */
+static void test_a_rollback_without_an_answer(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char answer[] = "1\0\0\0\4"
+                                 "2\0\0\0\4"
+                                 "n\0\0\0\4"
+                                 "C\0\0\0\12BEGIN\0"
+                                 "Z\0\0\0\5T";
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    pg_set("PG_CONNECTIONS", "1");
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    int silent = accept(listener, NULL, NULL);
+    assert_true(silent >= 0);
+    exchange(silent, welcome, sizeof welcome - 1);
+    exchange(silent, answer, sizeof answer - 1);
+    pg_answer(&c, 200);
+    pg_ask(&c, "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    assert_int_equal(pg_counter("connections"), 1);
+    server_stop(&rig);
+    close(fd);
+    close(silent);
+    close(listener);
+    pg_reset();
 }
 
 /* The connection is found broken in the turn in which it has got a query, before that is sent: it
@@ -558,6 +740,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_others_survive_a_cancel),
         cmocka_unit_test(test_a_cancel_long_over_repeats_nothing),
         cmocka_unit_test(test_no_procedure_is_repeated),
+        cmocka_unit_test(test_no_function_is_repeated),
         cmocka_unit_test(test_queries_are_repeated_whose_parameters_are_told),
         cmocka_unit_test(test_a_procedure_shares_no_connection),
         cmocka_unit_test(test_many_cancels_at_once),
@@ -571,6 +754,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_silent_hosts),
+        cmocka_unit_test(test_attempts_are_made_for_queries),
+        cmocka_unit_test(test_a_cancel_in_a_transaction_hits_nothing_else),
+        cmocka_unit_test(test_a_rollback_without_an_answer),
         cmocka_unit_test(test_what_was_not_sent_is_not_lost),
     };
     return cmocka_run_group_tests(tests, pg_setup, pg_teardown);
