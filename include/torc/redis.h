@@ -92,6 +92,8 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *   -ECONNABORTED  the connection broke after the command was sent: it is unknown whether it took
  *                  effect
  *   -EPROTO        likewise: what the server sent is not RESP2
+ *   -EMSGSIZE      the reply has more than 64 arrays in each other. It is dropped; the command has
+ *                  taken effect
  *   -EINVAL        a malformed format, no word, words of 2 GiB or more together, or a command that
  *                  would change the connection under those who share it: MULTI, EXEC, DISCARD,
  *                  WATCH, UNWATCH, SELECT, AUTH, HELLO, RESET, QUIT, MONITOR, SYNC, PSYNC,

@@ -38,6 +38,7 @@ static void drop_socket(struct redis_conn *c)
 {
     if (c->source) torc_source_free(c->source); /* which what fails may still have set */
     if (c->hiredis) redisFree(c->hiredis);
+    redis_reader_clear(&c->reader);
 }
 
 /* The connection never opened. Nothing was sent: what waits for it does not fail as what was. */
@@ -212,6 +213,13 @@ static int take_refusal(struct redis_conn *c, torc_redis_reply *r)
 
 /* ---- reading ---- */
 
+static void answer(struct redis_entry *e, torc_redis_reply *r)
+{
+    bool too_deep = r->too_deep;
+    if (too_deep) redis_reply_free(r);
+    e->done(e, too_deep ? NULL : r, too_deep ? -EMSGSIZE : 0);
+}
+
 static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 {
     if (is_unasked(c, r)) return take_refusal(c, r);
@@ -222,7 +230,7 @@ static int take_reply(struct redis_conn *c, torc_redis_reply *r)
         struct redis_entry *e = container_of(l, struct redis_entry, link);
         c->n_sent--;
         if (r->type == TORC_REDIS_ERROR) counter_add(&redis_counters(c->pool)->errors, 1);
-        e->done(e, r, 0);
+        answer(e, r);
     } else if (c->sub) {
         redis_sub_push(c->sub, r);
     } else {
@@ -235,11 +243,10 @@ static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 static int take_replies(struct redis_conn *c)
 {
     for (;;) {
-        void *reply = NULL;
-        if (redisReaderGetReply(c->hiredis->reader, &reply) != REDIS_OK)
-            return redis_reply_error(c->hiredis->reader);
-        if (!reply) return 0;
-        int err = take_reply(c, reply);
+        torc_redis_reply *reply;
+        int err = redis_reader_next(&c->reader, &reply);
+        if (!err && !reply) return 0;
+        if (!err) err = take_reply(c, reply);
         if (err) return err;
     }
 }
@@ -247,13 +254,15 @@ static int take_replies(struct redis_conn *c)
 static int receive(struct redis_conn *c)
 {
     for (int i = 0; i < READS; i++) {
-        size_t before = c->hiredis->reader->len;
-        int result = redisBufferRead(c->hiredis);
-        bool more = c->hiredis->reader->len >= before + READ_SIZE;
-        int err = take_replies(c); /* those that came before the end, too */
+        char *room = redis_reader_room(&c->reader, READ_SIZE);
+        if (!room) return -ENOMEM;
+        ssize_t n = read(c->fd, room, READ_SIZE);
+        if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -ECONNABORTED;
+        if (n == 0) return -ECONNABORTED;
+        redis_reader_came(&c->reader, (size_t)n);
+        int err = take_replies(c);
         if (err) return err;
-        if (result != REDIS_OK) return c->hiredis->err == REDIS_ERR_OOM ? -ENOMEM : -ECONNABORTED;
-        if (!more || (c->sub && !redis_sub_reads(c->sub))) break;
+        if (n < READ_SIZE || (c->sub && !redis_sub_reads(c->sub))) break;
     }
     return 0;
 }
@@ -287,7 +296,7 @@ static void on_alarm(void *arg);
 
 static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
 
-static redisContext *wrap(int fd, bool *refused)
+static redisContext *wrap(int fd)
 {
     redisContext *h = redisConnectFd(fd);
     if (h && h->err) {
@@ -297,7 +306,6 @@ static redisContext *wrap(int fd, bool *refused)
     }
     if (!h) return NULL;
     h->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
-    redis_reply_functions(h->reader, refused);
     return h;
 }
 
@@ -305,7 +313,7 @@ static redisContext *wrap(int fd, bool *refused)
 static int use_socket(struct redis_conn *c, int fd)
 {
     struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
-    redisContext *hiredis = source ? wrap(fd, &c->refused) : NULL;
+    redisContext *hiredis = source ? wrap(fd) : NULL;
     if (!hiredis) {
         if (source) torc_source_free(source);
         close(fd);

@@ -37,6 +37,7 @@ static const char *name_of(int err)
         {-ESHUTDOWN, "ESHUTDOWN"},
         {-ECANCELED, "ECANCELED"},
         {-EBUSY, "EBUSY"},
+        {-EMSGSIZE, "EMSGSIZE"},
         {0, "a reply"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -8,15 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void answer(struct client *c, const char *body)
-{
-    struct reply r = {0};
-    client_reply(c, "GET", &r);
-    assert_string_equal(r.body, body);
-    reply_free(&r);
-    client_close(c);
-}
-
 static void test_waits_for_an_element(void **state)
 {
     (void)state;
@@ -31,9 +22,9 @@ static void test_waits_for_an_element(void **state)
     redis_rig_ask(&r, "RPUSH other v");
     redis_rig_ask(&r, "XADD s 1-1 a b");
     redis_rig_ask(&r, "RPUSH m e");
-    answer(&c[0], "*2 $other $v");
-    answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
-    answer(&c[2], "$e");
+    redis_rig_answer(&c[0], "*2 $other $v");
+    redis_rig_answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
+    redis_rig_answer(&c[2], "$e");
     redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0.01", "nil"); /* Redis' own timeout */
     redis_rig_stop(&r);
 }
@@ -68,9 +59,9 @@ static void test_connections_are_shared_out_in_turn(void **state)
     redis_rig_run(&r, "/run?w=PING", "+PONG"); /* on the shared connection */
     redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "!EAGAIN");
     redis_rig_ask(&r, "RPUSH k 1 2 3");
-    answer(&first, "*2 $k $1");
-    answer(&second, "*2 $k $2");
-    answer(&third, "*2 $k $3");
+    redis_rig_answer(&first, "*2 $k $1");
+    redis_rig_answer(&second, "*2 $k $2");
+    redis_rig_answer(&third, "*2 $k $3");
     redis_rig_stop(&r);
 }
 
