@@ -12,19 +12,24 @@ static void test_waits_for_an_element(void **state)
 {
     (void)state;
     struct redis_rig r;
-    struct client c[3];
+    struct client c[4];
     redis_rig_start(&r, "");
+    redis_rig_ask(&r, "XGROUP CREATE jobs g $ MKSTREAM");
     redis_rig_begin(&r, &c[0], "/run?w=BLPOP&w=k&w=other&w=0");
     redis_rig_begin(&r, &c[1], "/run?w=XREAD&w=COUNT&w=1&w=BLOCK&w=0&w=STREAMS&w=s&w=0");
     redis_rig_begin(&r, &c[2], "/run?w=blmove&w=m&w=to&w=LEFT&w=LEFT&w=0");
-    redis_rig_await_info(&r, "blocked_clients:3");
+    redis_rig_begin(&r, &c[3],
+                    "/run?w=XREADGROUP&w=block&w=0&w=GROUP&w=g&w=c&w=STREAMS&w=jobs&w=>");
+    redis_rig_await_info(&r, "blocked_clients:4");
     redis_rig_run(&r, "/run?w=PING", "+PONG"); /* the core and the shared connection are free */
     redis_rig_ask(&r, "RPUSH other v");
     redis_rig_ask(&r, "XADD s 1-1 a b");
     redis_rig_ask(&r, "RPUSH m e");
+    redis_rig_ask(&r, "XADD jobs 1-1 a b");
     redis_rig_answer(&c[0], "*2 $other $v");
     redis_rig_answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
     redis_rig_answer(&c[2], "$e");
+    redis_rig_answer(&c[3], "*1 *2 $jobs *1 *2 $1-1 *2 $a $b");
     redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0.01", "nil"); /* Redis' own timeout */
     redis_rig_stop(&r);
 }
