@@ -98,9 +98,9 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *                  would change the connection under those who share it: MULTI, EXEC, DISCARD,
  *                  WATCH, UNWATCH, SELECT, AUTH, HELLO, RESET, QUIT, MONITOR, SYNC, PSYNC,
  *                  REPLCONF, READONLY, READWRITE, ASKING, CLIENT with REPLY, TRACKING, CACHING,
- *                  NO-TOUCH, IMPORT-SOURCE or CAPA, SCRIPT DEBUG, CLUSTER SYNCSLOTS, SUBSCRIBE and
- *                  its kin, POST and HOST: (the server hangs up); or that is about an earlier
- *                  command of its connection: WAIT, WAITAOF. A script (EVAL) does what a
+ *                  NO-EVICT, NO-TOUCH, IMPORT-SOURCE or CAPA, SCRIPT DEBUG, CLUSTER SYNCSLOTS,
+ *                  SUBSCRIBE and its kin, POST and HOST: (the server hangs up); or that is about an
+ *                  earlier command of its connection: WAIT, WAITAOF. A script (EVAL) does what a
  *                  transaction would
  *   -EBUSY         the pool is in use by a core of another server
  *   -ENOMEM; -EPERM outside the fibers of the request

@@ -65,9 +65,9 @@ static const struct {
 
 /* Of some commands, that is said of a second word alone. */
 static const char *const refused[][2] = {
-    {"CLIENT", "REPLY"},    {"CLIENT", "TRACKING"},      {"CLIENT", "CACHING"},
-    {"CLIENT", "NO-TOUCH"}, {"CLIENT", "IMPORT-SOURCE"}, {"CLIENT", "CAPA"},
-    {"SCRIPT", "DEBUG"},    {"CLUSTER", "SYNCSLOTS"},
+    {"CLIENT", "NO-EVICT"}, {"CLIENT", "REPLY"},    {"CLIENT", "TRACKING"},
+    {"CLIENT", "CACHING"},  {"CLIENT", "NO-TOUCH"}, {"CLIENT", "IMPORT-SOURCE"},
+    {"CLIENT", "CAPA"},     {"SCRIPT", "DEBUG"},    {"CLUSTER", "SYNCSLOTS"},
 };
 
 static bool is_refused(torc_slice word, const char *at, const char *end)

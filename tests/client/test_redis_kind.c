@@ -90,6 +90,7 @@ static void test_refused(void **state)
         "CLIENT TRACKING ON",
         "CLIENT CACHING YES",
         "CLIENT NO-TOUCH ON",
+        "CLIENT NO-EVICT ON",
         "CLIENT IMPORT-SOURCE ON",
         "CLIENT CAPA redirect",
         "CLUSTER SYNCSLOTS",
