@@ -114,7 +114,8 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  * it has popped by then is not lost: elements are pushed back to the end of the list that they
  * came from, members of a sorted set are added again unless they are there (ZADD NX). Others may
  * see the list without them meanwhile. BLMOVE and BRPOPLPUSH keep the element in the other list,
- * and a group's entries (XREADGROUP) stay pending for XAUTOCLAIM. An element is lost only if the
+ * and a group's entries (XREADGROUP) stay pending for XAUTOCLAIM; with NOACK they do not, and what
+ * was read for a call that has returned is delivered to nobody. An element is lost only if the
  * connection breaks between the pop and its reply or before it is back, if the user may not use
  * CLIENT ID and CLIENT UNBLOCK, or if neither has happened a second after the core's last request.
  * What is lost with a reply, once it is known to the core, is told on stderr. */
