@@ -13,6 +13,9 @@
  * seconds; then one command tries again. The reason is a line on stderr, at most one in ten
  * seconds.
  *
+ * A connection breaks, too, when the server's machine has not been heard of for a minute, or when
+ * the server reads nothing for a minute while more is to be sent than the kernel keeps for it.
+ *
  * The protocol is RESP2. There is no TLS, no cluster and no sentinel. */
 #pragma once
 

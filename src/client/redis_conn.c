@@ -273,7 +273,7 @@ static int receive(struct redis_conn *c)
 static int connect_to(const struct torc_host_addr *to)
 {
     const struct sockaddr *addr = (const struct sockaddr *)to->addr;
-    int one = 1, idle = 30, interval = 10, count = 3;
+    int one = 1, idle = 30, interval = 10, count = 3, ms = (idle + count * interval) * 1000;
     int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -errno;
     if (addr->sa_family != AF_UNIX) {
@@ -283,6 +283,8 @@ static int connect_to(const struct torc_host_addr *to)
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+        /* And while bytes are not acknowledged, when nothing is probed. */
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
     }
     if (connect(fd, addr, to->len) == 0 || errno == EINPROGRESS) return fd;
     int err = errno;

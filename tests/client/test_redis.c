@@ -258,6 +258,18 @@ static void test_connect_timeout(void **state)
 
 /* ---- down, restarted, absent ---- */
 
+/* The kernel gives up a connection to a machine that is gone after a minute, whether or not it has
+ * bytes for it. */
+static void test_vanished_machine(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    redis_rig_start(&r, "");
+    redis_rig_run(&r, "/run?w=PING", "+PONG");
+    redis_rig_run(&r, "/patience", "60 60\n");
+    redis_rig_stop(&r);
+}
+
 static void test_restart(void **state)
 {
     (void)state;
@@ -556,6 +568,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slow),
         cmocka_unit_test(test_queue_is_bounded),
         cmocka_unit_test(test_connect_timeout),
+        cmocka_unit_test(test_vanished_machine),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_addresses),
