@@ -114,7 +114,8 @@ struct redis_entry {
     struct list link;
     char *bytes; /* as sent; must stay until `done`, or until it is unlinked */
     size_t len;
-    bool sent; /* perhaps; false only if the server cannot have it */
+    bool sent;  /* perhaps; false only if the server cannot have it */
+    bool again; /* what torc asks until it can: does not count as refused */
     /* Called once, on the core's own stack: with a reply, which is now the callee's, and 0; or with
      * NULL and an error. */
     void (*done)(struct redis_entry *e, torc_redis_reply *reply, int err);
@@ -227,6 +228,9 @@ void redis_count_waiting(struct redis_pool *p, int entries, int waiters);
 
 /* Counts a command that is not sent; returns `err`. */
 int redis_refuse(struct redis_pool *p, int err);
+
+/* Likewise, but for what torc asks again. */
+int redis_refuse_entry(struct redis_pool *p, const struct redis_entry *e, int err);
 
 /* That of the core on which the fiber runs; NULL with the error in *err. WAITS where the server's
  * name is to be looked up. */

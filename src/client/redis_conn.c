@@ -47,7 +47,8 @@ static int fail_to_open(struct redis_conn *c, int err)
     struct redis_pool *p = c->pool;
     bool ended = err == -ECONNABORTED;
     if (ended) err = -ECONNREFUSED;
-    for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next) redis_refuse(p, err);
+    for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next)
+        redis_refuse_entry(p, container_of(l, struct redis_entry, link), err);
     if (!c->doomed && !p->stopping)
         redis_pool_failed(p, err, ended ? "it has ended the connection" : strerror(-err));
     return err;

@@ -2,6 +2,7 @@
  * lost when their request ends before the reply. */
 
 #include "redis_rig.h"
+#include "stats.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -136,6 +137,28 @@ static void test_redis_that_hangs_ends(void **state)
     redis_rig_stop(&r);
 }
 
+/* The server is asked again and again to end a command, where no connection can be had to ask it
+ * on: these are no commands of the program that were refused. */
+static void test_attempts_to_end_one_are_not_counted(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "- 1 1 1 0 1000"); /* each connection waits for the reply to SELECT */
+    redis_rig_begin(&r, &c, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_await_info(&r, "blocked_clients:1");
+    kill(r.pid, SIGSTOP);
+    client_reset(&c);
+    for (int tries = 0; stats_number(&r.server, "program.redis_connect_failures_total") < 2;) {
+        assert_true(tries++ < SERVER_SECONDS * 100);
+        sleep_ms(10);
+    }
+    assert_true(stats_number(&r.server, "program.redis_refused_total") == 0);
+    kill(r.pid, SIGCONT);
+    redis_rig_await_info(&r, "blocked_clients:0");
+    redis_rig_stop(&r);
+}
+
 /* Redis hangs while the request ends; when it goes on, it pops first. */
 static void test_what_was_popped_is_put_back(void **state)
 {
@@ -253,6 +276,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_deadline_of_a_redis_that_hangs),
         cmocka_unit_test(test_redis_that_hangs_ends),
+        cmocka_unit_test(test_attempts_to_end_one_are_not_counted),
         cmocka_unit_test(test_what_was_popped_is_put_back),
         cmocka_unit_test(test_no_element_is_lost),
         cmocka_unit_test(test_drain),
