@@ -13,6 +13,9 @@
  * seconds; then one command tries again. The reason is a line on stderr, at most one in ten
  * seconds.
  *
+ * A connection breaks, too, when the server's machine has not been heard of for a minute, or when
+ * the server reads nothing for a minute while more is to be sent than the kernel keeps for it.
+ *
  * The protocol is RESP2. There is no TLS, no cluster and no sentinel. */
 #pragma once
 
@@ -92,13 +95,15 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  *   -ECONNABORTED  the connection broke after the command was sent: it is unknown whether it took
  *                  effect
  *   -EPROTO        likewise: what the server sent is not RESP2
+ *   -EMSGSIZE      the reply has more than 64 arrays in each other. It is dropped; the command has
+ *                  taken effect
  *   -EINVAL        a malformed format, no word, words of 2 GiB or more together, or a command that
  *                  would change the connection under those who share it: MULTI, EXEC, DISCARD,
  *                  WATCH, UNWATCH, SELECT, AUTH, HELLO, RESET, QUIT, MONITOR, SYNC, PSYNC,
  *                  REPLCONF, READONLY, READWRITE, ASKING, CLIENT with REPLY, TRACKING, CACHING,
- *                  NO-TOUCH, IMPORT-SOURCE or CAPA, SCRIPT DEBUG, CLUSTER SYNCSLOTS, SUBSCRIBE and
- *                  its kin, POST and HOST: (the server hangs up); or that is about an earlier
- *                  command of its connection: WAIT, WAITAOF. A script (EVAL) does what a
+ *                  NO-EVICT, NO-TOUCH, IMPORT-SOURCE or CAPA, SCRIPT DEBUG, CLUSTER SYNCSLOTS,
+ *                  SUBSCRIBE and its kin, POST and HOST: (the server hangs up); or that is about an
+ *                  earlier command of its connection: WAIT, WAITAOF. A script (EVAL) does what a
  *                  transaction would
  *   -EBUSY         the pool is in use by a core of another server
  *   -ENOMEM; -EPERM outside the fibers of the request
@@ -112,7 +117,8 @@ TORC_API void torc_redis_metrics(torc_metrics *out, void *r);
  * it has popped by then is not lost: elements are pushed back to the end of the list that they
  * came from, members of a sorted set are added again unless they are there (ZADD NX). Others may
  * see the list without them meanwhile. BLMOVE and BRPOPLPUSH keep the element in the other list,
- * and a group's entries (XREADGROUP) stay pending for XAUTOCLAIM. An element is lost only if the
+ * and a group's entries (XREADGROUP) stay pending for XAUTOCLAIM; with NOACK they do not, and what
+ * was read for a call that has returned is delivered to nobody. An element is lost only if the
  * connection breaks between the pop and its reply or before it is back, if the user may not use
  * CLIENT ID and CLIENT UNBLOCK, or if neither has happened a second after the core's last request.
  * What is lost with a reply, once it is known to the core, is told on stderr. */

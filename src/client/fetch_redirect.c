@@ -40,7 +40,7 @@ int fetch_redirect(struct fetch *f)
         free(text);
         return err == -EINVAL ? -EBADMSG : err;
     }
-    if (!slice_ieq(url.host, f->url.host)) {
+    if (!url_same_server(&url, &f->url)) {
         f->crossed = true;
         f->options.connect_to = NULL;
     }

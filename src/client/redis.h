@@ -2,10 +2,10 @@
 /* Inside of libtorc-redis. An entry is a command on its way to its reply; a connection gets entries
  * from its pool, or is taken by one command that blocks, or by one subscription.
  *
- * hiredis writes commands, buffers output and reads replies; its asynchronous API is not used: it
- * frees each reply when a callback returns, while a fiber wants to keep it. The socket is connected
- * here, as hiredis would look up names, which blocks; the fiber of a command does that before.
- * Replies are read on the core's own stack: hiredis has a buffer of 16 KiB on it. */
+ * hiredis writes commands and buffers output. Its asynchronous API is not used: it frees each reply
+ * when a callback returns, while a fiber wants to keep it. Nor is its reader, for what
+ * redis_reader.c says. The socket is connected here, as hiredis would look up names, which blocks;
+ * the fiber of a command does that before. */
 
 #include "base/assert.h"
 #include "base/counter.h"
@@ -17,7 +17,8 @@
 
 enum {
     REDIS_CORES = 1024,
-    REDIS_IDLE = 8, /* connections kept for the next command that blocks */
+    REDIS_IDLE = 8,   /* connections kept for the next command that blocks */
+    REDIS_DEPTH = 64, /* arrays of a reply in each other */
 };
 
 /* Of one core; other threads read it. */
@@ -36,7 +37,8 @@ struct torc_redis {
 struct torc_redis_reply {
     enum torc_redis_type type;
     bool is_root;                  /* no element of another */
-    struct torc_redis_reply *next; /* in a subscription's queue */
+    bool too_deep;                 /* has arrays deeper than REDIS_DEPTH, which are nil */
+    struct torc_redis_reply *next; /* in a subscription's queue, or to be freed */
     union {
         int64_t integer;
         struct torc_redis_reply **element;
@@ -45,17 +47,47 @@ struct torc_redis_reply {
     char text[];
 };
 
-/* Has the reader make replies of ours. *refused, which must outlive it, becomes true where it reads
- * what is no reply of RESP2. */
-void redis_reply_functions(redisReader *reader, bool *refused);
-
-/* Why the reader has failed: -EPROTO or -ENOMEM. */
-int redis_reply_error(const redisReader *reader);
+/* NULL if out of memory. The elements of an array are NULL at first, to be set in order. */
+torc_redis_reply *redis_reply_nil(bool is_root);
+torc_redis_reply *redis_reply_integer(bool is_root, int64_t value);
+torc_redis_reply *redis_reply_text(bool is_root, enum torc_redis_type type, torc_slice text);
+torc_redis_reply *redis_reply_array(bool is_root, size_t n);
 
 /* Ties it to the request; NULL and errors are passed on: see torc_redis_command. */
 int redis_reply_give(torc_req *rq, torc_redis_reply *r, int err, torc_redis_reply **out);
 
 void redis_reply_free(torc_redis_reply *r);
+
+/* ---- reading ---- */
+
+struct redis_level {
+    torc_redis_reply *array;
+    size_t filled; /* elements */
+};
+
+/* All zeros at first. */
+struct redis_reader {
+    char *bytes; /* that have come; those from `at` to `len` are not read yet */
+    size_t size, at, len;
+    size_t seen;            /* bytes from `at` on in which no line ends */
+    torc_redis_reply *root; /* not complete */
+    struct redis_level level[REDIS_DEPTH];
+    unsigned depth;
+    uint64_t passing; /* elements to come that are deeper than that */
+};
+
+/* Where the next bytes are to be put, up to n; NULL if out of memory. */
+char *redis_reader_room(struct redis_reader *rd, size_t n);
+
+/* So many have been put there. */
+void redis_reader_came(struct redis_reader *rd, size_t n);
+
+/* 0: *out is the next reply, or NULL if it has not come whole. -ENOMEM; -EPROTO for what is none of
+ * RESP2. */
+int redis_reader_next(struct redis_reader *rd, torc_redis_reply **out);
+
+/* Frees all that it has; it is as at first. */
+void redis_reader_clear(struct redis_reader *rd);
 
 /* ---- commands ---- */
 
@@ -82,7 +114,8 @@ struct redis_entry {
     struct list link;
     char *bytes; /* as sent; must stay until `done`, or until it is unlinked */
     size_t len;
-    bool sent; /* perhaps; false only if the server cannot have it */
+    bool sent;  /* perhaps; false only if the server cannot have it */
+    bool again; /* what torc asks until it can: does not count as refused */
     /* Called once, on the core's own stack: with a reply, which is now the callee's, and 0; or with
      * NULL and an error. */
     void (*done)(struct redis_entry *e, torc_redis_reply *reply, int err);
@@ -107,11 +140,11 @@ struct redis_conn {
     struct redis_pool *pool;
     struct torc_source *source;
     redisContext *hiredis;
+    struct redis_reader reader;
     int fd;
     enum redis_state state;
     unsigned n_tried;    /* addresses of the pool */
     bool unsent;         /* hiredis has bytes that the kernel did not take */
-    bool refused;        /* the server sent what is no reply of RESP2 */
     bool answered;       /* something has come from the server */
     bool doomed;         /* its task closes it */
     bool slot;           /* it holds one: its command blocks */
@@ -195,6 +228,9 @@ void redis_count_waiting(struct redis_pool *p, int entries, int waiters);
 
 /* Counts a command that is not sent; returns `err`. */
 int redis_refuse(struct redis_pool *p, int err);
+
+/* Likewise, but for what torc asks again. */
+int redis_refuse_entry(struct redis_pool *p, const struct redis_entry *e, int err);
 
 /* That of the core on which the fiber runs; NULL with the error in *err. WAITS where the server's
  * name is to be looked up. */

@@ -38,6 +38,7 @@ static void drop_socket(struct redis_conn *c)
 {
     if (c->source) torc_source_free(c->source); /* which what fails may still have set */
     if (c->hiredis) redisFree(c->hiredis);
+    redis_reader_clear(&c->reader);
 }
 
 /* The connection never opened. Nothing was sent: what waits for it does not fail as what was. */
@@ -46,7 +47,8 @@ static int fail_to_open(struct redis_conn *c, int err)
     struct redis_pool *p = c->pool;
     bool ended = err == -ECONNABORTED;
     if (ended) err = -ECONNREFUSED;
-    for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next) redis_refuse(p, err);
+    for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next)
+        redis_refuse_entry(p, container_of(l, struct redis_entry, link), err);
     if (!c->doomed && !p->stopping)
         redis_pool_failed(p, err, ended ? "it has ended the connection" : strerror(-err));
     return err;
@@ -212,6 +214,13 @@ static int take_refusal(struct redis_conn *c, torc_redis_reply *r)
 
 /* ---- reading ---- */
 
+static void answer(struct redis_entry *e, torc_redis_reply *r)
+{
+    bool too_deep = r->too_deep;
+    if (too_deep) redis_reply_free(r);
+    e->done(e, too_deep ? NULL : r, too_deep ? -EMSGSIZE : 0);
+}
+
 static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 {
     if (is_unasked(c, r)) return take_refusal(c, r);
@@ -222,7 +231,7 @@ static int take_reply(struct redis_conn *c, torc_redis_reply *r)
         struct redis_entry *e = container_of(l, struct redis_entry, link);
         c->n_sent--;
         if (r->type == TORC_REDIS_ERROR) counter_add(&redis_counters(c->pool)->errors, 1);
-        e->done(e, r, 0);
+        answer(e, r);
     } else if (c->sub) {
         redis_sub_push(c->sub, r);
     } else {
@@ -235,11 +244,10 @@ static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 static int take_replies(struct redis_conn *c)
 {
     for (;;) {
-        void *reply = NULL;
-        if (redisReaderGetReply(c->hiredis->reader, &reply) != REDIS_OK)
-            return redis_reply_error(c->hiredis->reader);
-        if (!reply) return 0;
-        int err = take_reply(c, reply);
+        torc_redis_reply *reply;
+        int err = redis_reader_next(&c->reader, &reply);
+        if (!err && !reply) return 0;
+        if (!err) err = take_reply(c, reply);
         if (err) return err;
     }
 }
@@ -247,13 +255,15 @@ static int take_replies(struct redis_conn *c)
 static int receive(struct redis_conn *c)
 {
     for (int i = 0; i < READS; i++) {
-        size_t before = c->hiredis->reader->len;
-        int result = redisBufferRead(c->hiredis);
-        bool more = c->hiredis->reader->len >= before + READ_SIZE;
-        int err = take_replies(c); /* those that came before the end, too */
+        char *room = redis_reader_room(&c->reader, READ_SIZE);
+        if (!room) return -ENOMEM;
+        ssize_t n = read(c->fd, room, READ_SIZE);
+        if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -ECONNABORTED;
+        if (n == 0) return -ECONNABORTED;
+        redis_reader_came(&c->reader, (size_t)n);
+        int err = take_replies(c);
         if (err) return err;
-        if (result != REDIS_OK) return c->hiredis->err == REDIS_ERR_OOM ? -ENOMEM : -ECONNABORTED;
-        if (!more || (c->sub && !redis_sub_reads(c->sub))) break;
+        if (n < READ_SIZE || (c->sub && !redis_sub_reads(c->sub))) break;
     }
     return 0;
 }
@@ -264,7 +274,7 @@ static int receive(struct redis_conn *c)
 static int connect_to(const struct torc_host_addr *to)
 {
     const struct sockaddr *addr = (const struct sockaddr *)to->addr;
-    int one = 1, idle = 30, interval = 10, count = 3;
+    int one = 1, idle = 30, interval = 10, count = 3, ms = (idle + count * interval) * 1000;
     int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -errno;
     if (addr->sa_family != AF_UNIX) {
@@ -274,6 +284,8 @@ static int connect_to(const struct torc_host_addr *to)
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+        /* And while bytes are not acknowledged, when nothing is probed. */
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
     }
     if (connect(fd, addr, to->len) == 0 || errno == EINPROGRESS) return fd;
     int err = errno;
@@ -287,7 +299,7 @@ static void on_alarm(void *arg);
 
 static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
 
-static redisContext *wrap(int fd, bool *refused)
+static redisContext *wrap(int fd)
 {
     redisContext *h = redisConnectFd(fd);
     if (h && h->err) {
@@ -297,7 +309,6 @@ static redisContext *wrap(int fd, bool *refused)
     }
     if (!h) return NULL;
     h->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
-    redis_reply_functions(h->reader, refused);
     return h;
 }
 
@@ -305,7 +316,7 @@ static redisContext *wrap(int fd, bool *refused)
 static int use_socket(struct redis_conn *c, int fd)
 {
     struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
-    redisContext *hiredis = source ? wrap(fd, &c->refused) : NULL;
+    redisContext *hiredis = source ? wrap(fd) : NULL;
     if (!hiredis) {
         if (source) torc_source_free(source);
         close(fd);

@@ -65,9 +65,9 @@ static const struct {
 
 /* Of some commands, that is said of a second word alone. */
 static const char *const refused[][2] = {
-    {"CLIENT", "REPLY"},    {"CLIENT", "TRACKING"},      {"CLIENT", "CACHING"},
-    {"CLIENT", "NO-TOUCH"}, {"CLIENT", "IMPORT-SOURCE"}, {"CLIENT", "CAPA"},
-    {"SCRIPT", "DEBUG"},    {"CLUSTER", "SYNCSLOTS"},
+    {"CLIENT", "NO-EVICT"}, {"CLIENT", "REPLY"},    {"CLIENT", "TRACKING"},
+    {"CLIENT", "CACHING"},  {"CLIENT", "NO-TOUCH"}, {"CLIENT", "IMPORT-SOURCE"},
+    {"CLIENT", "CAPA"},     {"SCRIPT", "DEBUG"},    {"CLUSTER", "SYNCSLOTS"},
 };
 
 static bool is_refused(torc_slice word, const char *at, const char *end)
@@ -79,14 +79,17 @@ static bool is_refused(torc_slice word, const char *at, const char *end)
     return false;
 }
 
-/* BLOCK comes before STREAMS, which begins the names of keys; a group may be named like either. */
-static bool waits_for_stream(const char *at, const char *end, bool group)
+/* The options come in any order, up to STREAMS, which begins the names of keys. What follows one
+ * may be named like another: so many words are passed over. Of an option that is not known here, as
+ * of one that is malformed, the server says what it is. */
+static bool waits_for_stream(const char *at, const char *end)
 {
     torc_slice word;
-    if (group && next_word(&at, end, &word) && next_word(&at, end, &word))
-        if (!next_word(&at, end, &word)) return false;
-    while (next_word(&at, end, &word) && !is(word, "STREAMS"))
+    while (next_word(&at, end, &word) && !is(word, "STREAMS")) {
         if (is(word, "BLOCK")) return true;
+        int values = is(word, "GROUP") ? 2 : is(word, "COUNT") ? 1 : 0;
+        while (values > 0 && next_word(&at, end, &word)) values--;
+    }
     return false;
 }
 
@@ -112,8 +115,7 @@ struct redis_kind redis_kind_of(const char *bytes, size_t len)
         if (is(word, "BLMPOP") && pops_right(at, end)) kind.back = BACK_RPUSH;
         return kind;
     }
-    bool group = is(word, "XREADGROUP");
-    if (group || is(word, "XREAD"))
-        return (struct redis_kind){.blocks = waits_for_stream(at, end, group)};
+    if (is(word, "XREAD") || is(word, "XREADGROUP"))
+        return (struct redis_kind){.blocks = waits_for_stream(at, end)};
     return (struct redis_kind){.refused = is_refused(word, at, end)};
 }

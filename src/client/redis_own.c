@@ -48,8 +48,8 @@ static void unblock(struct redis_conn *c)
         int len = snprintf(u->bytes, sizeof u->bytes,
                            "*3\r\n$6\r\nCLIENT\r\n$7\r\nUNBLOCK\r\n$%d\r\n%s\r\n", digits, id);
         u->conn = c;
-        u->entry =
-            (struct redis_entry){.bytes = u->bytes, .len = (size_t)len, .done = on_unblocked};
+        u->entry = (struct redis_entry){
+            .bytes = u->bytes, .len = (size_t)len, .again = true, .done = on_unblocked};
         if (redis_pool_add(c->pool, &u->entry) == 0) {
             c->unblock = u;
             return;

@@ -35,6 +35,11 @@ int redis_refuse(struct redis_pool *p, int err)
     return err;
 }
 
+int redis_refuse_entry(struct redis_pool *p, const struct redis_entry *e, int err)
+{
+    return e->again ? err : redis_refuse(p, err);
+}
+
 /* ---- up and down ---- */
 
 void redis_pool_connected(struct redis_pool *p)
@@ -105,7 +110,7 @@ static int open_shared(struct redis_pool *p)
 int redis_pool_add(struct redis_pool *p, struct redis_entry *e)
 {
     int err = open_shared(p);
-    if (err) return redis_refuse(p, err);
+    if (err) return redis_refuse_entry(p, e, err);
     e->sent = false;
     list_push(&p->queue, &e->link);
     redis_pool_schedule(p);
@@ -118,7 +123,7 @@ static void fail_queue(struct redis_pool *p, int err)
     list_move(&p->queue, &failed);
     for (struct list *l; (l = list_pop(&failed));) {
         struct redis_entry *e = container_of(l, struct redis_entry, link);
-        redis_refuse(p, err);
+        redis_refuse_entry(p, e, err);
         e->done(e, NULL, err);
     }
 }

@@ -4,21 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARRAYS_DEEP = 8 }; /* arrays in each other; an innermost element is the ninth level */
-
-/* hiredis 1.0 has elements as size_t. */
-#if HIREDIS_MAJOR >= 1
-typedef size_t elements_type;
-#else
-typedef int elements_type;
-#endif
-
-static const enum torc_redis_type type_of[] = {
-    [REDIS_REPLY_STRING] = TORC_REDIS_STRING,   [REDIS_REPLY_ARRAY] = TORC_REDIS_ARRAY,
-    [REDIS_REPLY_INTEGER] = TORC_REDIS_INTEGER, [REDIS_REPLY_NIL] = TORC_REDIS_NIL,
-    [REDIS_REPLY_STATUS] = TORC_REDIS_STATUS,   [REDIS_REPLY_ERROR] = TORC_REDIS_ERROR,
-};
-
 /* ---- making ---- */
 
 /* Before an outermost one, which a request may hold. */
@@ -39,130 +24,67 @@ static torc_redis_reply *allocate(bool is_root, size_t text)
     return root ? (torc_redis_reply *)(void *)(root + 1) : NULL;
 }
 
-/* hiredis takes NULL for a lack of memory; redis_reply_error tells the two apart. */
-static void *refuse(const redisReadTask *task)
+static torc_redis_reply *create(bool is_root, enum torc_redis_type type, size_t text)
 {
-    *(bool *)task->privdata = true;
-    return NULL;
-}
-
-/* Part of its parent from now on. NULL if out of memory, or of a type of another protocol. */
-static torc_redis_reply *create(const redisReadTask *task, size_t text)
-{
-    if (task->type < 0 || (size_t)task->type >= ARRAY_LEN(type_of)) return refuse(task);
-    torc_redis_reply *r = allocate(!task->parent, text);
+    torc_redis_reply *r = allocate(is_root, text);
     if (!r) return NULL;
-    r->is_root = !task->parent;
-    r->type = type_of[task->type];
-    if (task->parent) {
-        torc_redis_reply *parent = task->parent->obj;
-        parent->element[task->idx] = r;
-    }
+    r->is_root = is_root;
+    r->type = type;
     return r;
 }
 
-static void *create_string(const redisReadTask *task, char *text, size_t len)
+torc_redis_reply *redis_reply_nil(bool is_root)
 {
-    torc_redis_reply *r = create(task, len);
-    if (!r) return NULL;
-    memcpy(r->text, text, len);
-    r->n = len;
+    return create(is_root, TORC_REDIS_NIL, 0);
+}
+
+torc_redis_reply *redis_reply_integer(bool is_root, int64_t value)
+{
+    torc_redis_reply *r = create(is_root, TORC_REDIS_INTEGER, 0);
+    if (r) r->integer = value;
     return r;
 }
 
-/* hiredis before 1.0 refuses those itself; redis_reply_free recurses. */
-static bool is_too_deep(const redisReadTask *task)
+torc_redis_reply *redis_reply_text(bool is_root, enum torc_redis_type type, torc_slice text)
 {
-    int depth = 0;
-    while ((task = task->parent)) depth++;
-    return depth >= ARRAYS_DEEP;
+    torc_redis_reply *r = create(is_root, type, text.len);
+    if (!r) return NULL;
+    memcpy(r->text, text.ptr, text.len);
+    r->n = text.len;
+    return r;
 }
 
-static void *create_array(const redisReadTask *task, elements_type n)
+torc_redis_reply *redis_reply_array(bool is_root, size_t n)
 {
-    if (is_too_deep(task)) return refuse(task);
-    torc_redis_reply **element = n > 0 ? calloc((size_t)n, sizeof(torc_redis_reply *)) : NULL;
-    if (n > 0 && !element) return NULL;
-    torc_redis_reply *r = create(task, 0);
+    torc_redis_reply **element = n > 0 ? calloc(n, sizeof(torc_redis_reply *)) : NULL;
+    torc_redis_reply *r = n > 0 && !element ? NULL : create(is_root, TORC_REDIS_ARRAY, 0);
     if (!r) {
         free(element);
         return NULL;
     }
     r->element = element;
-    r->n = (size_t)n;
+    r->n = n;
     return r;
 }
 
-static void *create_integer(const redisReadTask *task, long long value)
-{
-    torc_redis_reply *r = create(task, 0);
-    if (r) r->integer = value;
-    return r;
-}
-
-/* Of a string or an array: one of a type of its own is of another protocol. */
-static void *create_nil(const redisReadTask *task)
-{
-    if (task->type == REDIS_REPLY_NIL) return refuse(task);
-    torc_redis_reply *r = create(task, 0);
-    if (r) r->type = TORC_REDIS_NIL; /* of a null array, too */
-    return r;
-}
-
-static void free_object(void *object)
-{
-    redis_reply_free(object);
-}
-
-/* Of another protocol, which no server speaks unasked; without these hiredis would make up
- * pointers. */
-#if HIREDIS_MAJOR >= 1
-static void *refuse_double(const redisReadTask *task, double value, char *text, size_t len)
-{
-    (void)value, (void)text, (void)len;
-    return refuse(task);
-}
-
-static void *refuse_bool(const redisReadTask *task, int value)
-{
-    (void)value;
-    return refuse(task);
-}
-#endif
-
-void redis_reply_functions(redisReader *reader, bool *refused)
-{
-    static redisReplyObjectFunctions functions = {
-        .createString = create_string,
-        .createArray = create_array,
-        .createInteger = create_integer,
-        .createNil = create_nil,
-        .freeObject = free_object,
-#if HIREDIS_MAJOR >= 1
-        .createDouble = refuse_double,
-        .createBool = refuse_bool,
-#endif
-    };
-    reader->fn = &functions;
-    reader->privdata = refused;
-}
-
-int redis_reply_error(const redisReader *reader)
-{
-    bool refused = *(const bool *)reader->privdata;
-    return reader->err == REDIS_ERR_OOM && !refused ? -ENOMEM : -EPROTO;
-}
+/* ---- freeing ---- */
 
 /* An array is filled in order: behind the first element that has not come there is none, and the
- * rest of what a server only announced is not looked at. Not deeper than ARRAYS_DEEP. */
+ * rest of what a server only announced is not looked at. What is left to free is a list, as the
+ * stack of a fiber may be small. */
 void redis_reply_free(torc_redis_reply *r)
 {
-    if (!r) return;
-    if (r->type == TORC_REDIS_ARRAY) {
-        for (size_t i = 0; i < r->n && r->element[i]; i++) redis_reply_free(r->element[i]);
-        free(r->element);
+    if (r) r->next = NULL;
+    while (r) {
+        torc_redis_reply *left = r->next;
+        for (size_t i = 0; r->type == TORC_REDIS_ARRAY && i < r->n && r->element[i]; i++) {
+            r->element[i]->next = left;
+            left = r->element[i];
+        }
+        if (r->type == TORC_REDIS_ARRAY) free(r->element);
+        free(r->is_root ? (void *)root_of(r) : r);
+        r = left;
     }
-    free(r->is_root ? (void *)root_of(r) : r);
 }
 
 /* ---- giving ---- */

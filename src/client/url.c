@@ -39,21 +39,32 @@ int url_parse(slice text, struct url *out)
     return 0;
 }
 
-static bool has_port(slice host)
+/* The length of a host without its port. */
+static size_t name_len(slice host)
 {
     for (size_t i = host.len; i > 0 && host.ptr[i - 1] != ']'; i--)
-        if (host.ptr[i - 1] == ':') return i < host.len;
-    return false;
+        if (host.ptr[i - 1] == ':') return i - 1;
+    return host.len;
 }
 
 void url_address(slice host, char out[URL_HOST_MAX + 4])
 {
-    bool colon = host.ptr[host.len - 1] == ':';
-    const char *port = has_port(host) ? "" : colon ? "80" : ":80";
-    snprintf(out, URL_HOST_MAX + 4, "%.*s%s", (int)host.len, host.ptr, port);
-    /* A host named "unix" is no Unix socket, to which a redirect could lead otherwise. Case does
-     * not matter in names (RFC 4343). */
+    size_t n = name_len(host);
+    unsigned port = 0;
+    bool given = n + 1 < host.len;
+    for (size_t i = n + 1; i < host.len; i++) port = port * 10 + (unsigned)(host.ptr[i] - '0');
+    for (size_t i = 0; i < n; i++) out[i] = slice_lower(host.ptr[i]);
+    snprintf(out + n, URL_HOST_MAX + 4 - n, ":%u", given ? port : 80);
+    /* A host named "unix" is no Unix socket, to which a redirect could lead otherwise. */
     if (strncmp(out, "unix:", 5) == 0) out[0] = 'U';
+}
+
+bool url_same_server(const struct url *a, const struct url *b)
+{
+    char of_a[URL_HOST_MAX + 4], of_b[URL_HOST_MAX + 4];
+    url_address(a->host, of_a);
+    url_address(b->host, of_b);
+    return strcmp(of_a, of_b) == 0;
 }
 
 /* ---- references ---- */

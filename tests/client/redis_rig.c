@@ -169,6 +169,15 @@ void redis_rig_begin(const struct redis_rig *r, struct client *c, const char *pa
     client_ask(c, "GET", path, "");
 }
 
+void redis_rig_answer(struct client *c, const char *body)
+{
+    struct reply r = {0};
+    client_reply(c, "GET", &r);
+    assert_string_equal(r.body, body);
+    reply_free(&r);
+    client_close(c);
+}
+
 void redis_rig_run(const struct redis_rig *r, const char *path, const char *body)
 {
     client_expect(&r->server.addr, path, 200, body);

@@ -35,6 +35,9 @@ void redis_rig_move(struct redis_rig *r);
 /* A GET of the server, on a connection of its own, that does not wait. */
 void redis_rig_begin(const struct redis_rig *r, struct client *c, const char *path);
 
+/* Its answer must have that body; closes the connection. */
+void redis_rig_answer(struct client *c, const char *body);
+
 /* A GET of the server; the body must be that one. */
 void redis_rig_run(const struct redis_rig *r, const char *path, const char *body);
 

@@ -5,12 +5,16 @@
 #include "torc/redis.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static torc_redis *redis;
+static unsigned redis_port;
 
 enum { WORDS_MAX = 16, OUT_MAX = 8192 };
 
@@ -37,6 +41,7 @@ static const char *name_of(int err)
         {-ESHUTDOWN, "ESHUTDOWN"},
         {-ECANCELED, "ECANCELED"},
         {-EBUSY, "EBUSY"},
+        {-EMSGSIZE, "EMSGSIZE"},
         {0, "a reply"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -148,6 +153,30 @@ static void on_hold(torc_req *rq, void *arg)
     torc_replyf(rq, 200, "held");
 }
 
+/* ---- sockets ---- */
+
+/* Seconds after which the kernel gives a connection to Redis up: while bytes are not acknowledged,
+ * and while none are under way. */
+static void on_patience(torc_req *rq, void *arg)
+{
+    char out[OUT_MAX] = "", line[64];
+    (void)arg;
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in peer;
+        int unacked = 0, idle = 0, interval = 0, count = 0;
+        socklen_t len = sizeof peer, size = sizeof unacked;
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0) continue;
+        if (peer.sin_family != AF_INET || ntohs(peer.sin_port) != redis_port) continue;
+        getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked, &size);
+        getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
+        getsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, &size);
+        getsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, &size);
+        snprintf(line, sizeof line, "%d %d\n", unacked / 1000, idle + interval * count);
+        if (!strstr(out, line)) strcat(out, line); /* the engine may have copies */
+    }
+    torc_reply(rq, 200, "text/plain", (torc_slice){out, strlen(out)});
+}
+
 /* ---- many ---- */
 
 static int echo(torc_req *rq, void *arg)
@@ -232,8 +261,9 @@ static int serve(torc_server *s, int argc, char **argv)
         const char *path;
         torc_handler *fn;
     } routes[] = {
-        {"/run", on_run},   {"/format", on_format},       {"/zeros", on_zeros},
-        {"/many", on_many}, {"/subscribe", on_subscribe}, {"/hold", on_hold},
+        {"/run", on_run},           {"/format", on_format},       {"/zeros", on_zeros},
+        {"/many", on_many},         {"/subscribe", on_subscribe}, {"/hold", on_hold},
+        {"/patience", on_patience},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
@@ -251,6 +281,7 @@ int main(int argc, char **argv)
         sscanf(given, "%127s %63s %u %u %u %u %u", address, password, &o.database, &o.connections,
                &o.own_connections, &o.queue, &o.connect_timeout);
     if (password[0] && password[0] != '-') o.password = password;
+    if (strrchr(address, ':')) redis_port = (unsigned)strtoul(strrchr(address, ':') + 1, NULL, 10);
     redis = torc_redis_new(given ? &o : NULL);
     if (!redis) {
         fprintf(stderr, "torc_redis_new: %s\n", name_of(-errno));

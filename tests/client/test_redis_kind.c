@@ -33,6 +33,9 @@ static void test_ordinary(void **state)
         if (k.refused || k.blocks) fail_msg("%s", commands[i]);
     }
     assert_false(kind("XREADGROUP GROUP BLOCK BLOCK STREAMS s >").blocks);
+    assert_false(kind("XREADGROUP NOACK group BLOCK STREAMS COUNT 1 STREAMS BLOCK >").blocks);
+    assert_false(kind("XREAD COUNT BLOCK STREAMS s 0").blocks); /* no number */
+    assert_false(kind("CLIENT PAUSE 0").refused);
 }
 
 static void test_blocking(void **state)
@@ -54,6 +57,10 @@ static void test_blocking(void **state)
         {"BZMPOP 0 1 k MIN", BACK_ZADD},
         {"XREAD COUNT 1 block 0 STREAMS s 0", BACK_NOTHING},
         {"XREADGROUP GROUP g c BLOCK 0 STREAMS s >", BACK_NOTHING},
+        {"XREADGROUP BLOCK 0 GROUP g c STREAMS s >", BACK_NOTHING},
+        {"xreadgroup noack count 1 block 0 group g c streams s >", BACK_NOTHING},
+        {"XREADGROUP GROUP STREAMS STREAMS NOACK BLOCK 0 STREAMS s >", BACK_NOTHING},
+        {"XREADGROUP CLAIM 100 GROUP g c BLOCK 0 STREAMS s >", BACK_NOTHING}, /* of Redis 8.4 */
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -83,6 +90,7 @@ static void test_refused(void **state)
         "CLIENT TRACKING ON",
         "CLIENT CACHING YES",
         "CLIENT NO-TOUCH ON",
+        "CLIENT NO-EVICT ON",
         "CLIENT IMPORT-SOURCE ON",
         "CLIENT CAPA redirect",
         "CLUSTER SYNCSLOTS",

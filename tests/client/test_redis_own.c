@@ -2,38 +2,35 @@
  * lost when their request ends before the reply. */
 
 #include "redis_rig.h"
+#include "stats.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void answer(struct client *c, const char *body)
-{
-    struct reply r = {0};
-    client_reply(c, "GET", &r);
-    assert_string_equal(r.body, body);
-    reply_free(&r);
-    client_close(c);
-}
-
 static void test_waits_for_an_element(void **state)
 {
     (void)state;
     struct redis_rig r;
-    struct client c[3];
+    struct client c[4];
     redis_rig_start(&r, "");
+    redis_rig_ask(&r, "XGROUP CREATE jobs g $ MKSTREAM");
     redis_rig_begin(&r, &c[0], "/run?w=BLPOP&w=k&w=other&w=0");
     redis_rig_begin(&r, &c[1], "/run?w=XREAD&w=COUNT&w=1&w=BLOCK&w=0&w=STREAMS&w=s&w=0");
     redis_rig_begin(&r, &c[2], "/run?w=blmove&w=m&w=to&w=LEFT&w=LEFT&w=0");
-    redis_rig_await_info(&r, "blocked_clients:3");
+    redis_rig_begin(&r, &c[3],
+                    "/run?w=XREADGROUP&w=block&w=0&w=GROUP&w=g&w=c&w=STREAMS&w=jobs&w=>");
+    redis_rig_await_info(&r, "blocked_clients:4");
     redis_rig_run(&r, "/run?w=PING", "+PONG"); /* the core and the shared connection are free */
     redis_rig_ask(&r, "RPUSH other v");
     redis_rig_ask(&r, "XADD s 1-1 a b");
     redis_rig_ask(&r, "RPUSH m e");
-    answer(&c[0], "*2 $other $v");
-    answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
-    answer(&c[2], "$e");
+    redis_rig_ask(&r, "XADD jobs 1-1 a b");
+    redis_rig_answer(&c[0], "*2 $other $v");
+    redis_rig_answer(&c[1], "*1 *2 $s *1 *2 $1-1 *2 $a $b");
+    redis_rig_answer(&c[2], "$e");
+    redis_rig_answer(&c[3], "*1 *2 $jobs *1 *2 $1-1 *2 $a $b");
     redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0.01", "nil"); /* Redis' own timeout */
     redis_rig_stop(&r);
 }
@@ -68,9 +65,9 @@ static void test_connections_are_shared_out_in_turn(void **state)
     redis_rig_run(&r, "/run?w=PING", "+PONG"); /* on the shared connection */
     redis_rig_run(&r, "/run?w=BLPOP&w=k&w=0", "!EAGAIN");
     redis_rig_ask(&r, "RPUSH k 1 2 3");
-    answer(&first, "*2 $k $1");
-    answer(&second, "*2 $k $2");
-    answer(&third, "*2 $k $3");
+    redis_rig_answer(&first, "*2 $k $1");
+    redis_rig_answer(&second, "*2 $k $2");
+    redis_rig_answer(&third, "*2 $k $3");
     redis_rig_stop(&r);
 }
 
@@ -137,6 +134,28 @@ static void test_redis_that_hangs_ends(void **state)
         }
         redis_rig_await(&r, "LLEN k", ":0");
     }
+    redis_rig_stop(&r);
+}
+
+/* The server is asked again and again to end a command, where no connection can be had to ask it
+ * on: these are no commands of the program that were refused. */
+static void test_attempts_to_end_one_are_not_counted(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "- 1 1 1 0 1000"); /* each connection waits for the reply to SELECT */
+    redis_rig_begin(&r, &c, "/run?w=BLPOP&w=k&w=0");
+    redis_rig_await_info(&r, "blocked_clients:1");
+    kill(r.pid, SIGSTOP);
+    client_reset(&c);
+    for (int tries = 0; stats_number(&r.server, "program.redis_connect_failures_total") < 2;) {
+        assert_true(tries++ < SERVER_SECONDS * 100);
+        sleep_ms(10);
+    }
+    assert_true(stats_number(&r.server, "program.redis_refused_total") == 0);
+    kill(r.pid, SIGCONT);
+    redis_rig_await_info(&r, "blocked_clients:0");
     redis_rig_stop(&r);
 }
 
@@ -257,6 +276,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_deadline_of_a_redis_that_hangs),
         cmocka_unit_test(test_redis_that_hangs_ends),
+        cmocka_unit_test(test_attempts_to_end_one_are_not_counted),
         cmocka_unit_test(test_what_was_popped_is_put_back),
         cmocka_unit_test(test_no_element_is_lost),
         cmocka_unit_test(test_drain),

@@ -19,6 +19,9 @@ static void parsed(void **state)
         {"http://a:/", "a:", "/", "a:80"},
         {"http://[::1]/", "[::1]", "/", "[::1]:80"},
         {"http://[::1]:8080?q", "[::1]:8080", "?q", "[::1]:8080"},
+        {"http://A.Example:0080/", "A.Example:0080", "/", "a.example:80"},
+        {"http://[2001:DB8::A]:/", "[2001:DB8::A]:", "/", "[2001:db8::a]:80"},
+        {"http://a:00443", "a:00443", "", "a:443"},
         {"http://127.0.0.1#x", "127.0.0.1", "", "127.0.0.1:80"},
         {"http://unix/a", "unix", "/a", "Unix:80"}, /* no Unix socket */
         {"http://unix:81/", "unix:81", "/", "Unix:81"},
@@ -69,6 +72,28 @@ static void rejected(void **state)
     memset(large + 7, 'b', URL_HOST_MAX + 1);
     large[7 + URL_HOST_MAX + 1] = '\0';
     assert_int_equal(url_parse(slice_str(large), &u), -EINVAL);
+}
+
+static void same_server(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } pairs[] = {
+        {"http://a/", "http://a:80/b", true},    {"http://a:", "http://A", true},
+        {"http://a:0080", "http://a:80", true},  {"http://[::A]", "http://[::a]:80/", true},
+        {"http://a:8080", "http://a", false},    {"http://a:8080", "http://A:8080", true},
+        {"http://a", "http://a.", false},        {"http://a", "http://b", false},
+        {"http://a", "http://a:443", false},     {"http://unix", "http://UNIX:80", true},
+        {"http://[::1]", "http://[::2]", false}, {"http://a:0", "http://a", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        struct url a, b;
+        assert_int_equal(url_parse(slice_str(pairs[i].a), &a), 0);
+        assert_int_equal(url_parse(slice_str(pairs[i].b), &b), 0);
+        if (url_same_server(&a, &b) != pairs[i].same) fail_msg("%s %s", pairs[i].a, pairs[i].b);
+    }
 }
 
 /* The examples of RFC 3986, 5.4.1 and 5.4.2, without those of other schemes. */
@@ -136,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parsed),
         cmocka_unit_test(rejected),
+        cmocka_unit_test(same_server),
         cmocka_unit_test(resolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

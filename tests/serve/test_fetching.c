@@ -356,6 +356,34 @@ static void test_redirects_across(void **state)
     end();
 }
 
+static void ask_to(const char *host, int which)
+{
+    char target[200];
+    snprintf(target, sizeof target,
+             "/fetch?url=http://%s/same%d&to=127.0.0.1:%u&redirects=9&fields=5", host, which,
+             up.port);
+    client_ask(&client, "GET", target, "");
+    client_reply(&client, "GET", &reply);
+    assert_int_equal(reply.status, 200);
+}
+
+/* Port 80 is that of http whether or not it is written, and case does not matter in names. */
+static void test_redirects_to_the_same(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"a.invalid", "a.invalid:80", "A.invalid:"};
+    begin();
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+        for (int which = 0; which < 4; which++) {
+            ask_to(hosts[i], which);
+            assert_non_null(strstr(reply.body, "body GET /echo HTTP/1.1\r\n"));
+            assert_non_null(strstr(reply.body, "\r\nAuthorization: secret\r\n"));
+            assert_non_null(strstr(reply.body, "\r\nCookie: a=secret\r\n"));
+        }
+    assert_int_equal(up.connections, 1);
+    end();
+}
+
 /* Two connections, five may wait: the rest is refused; those that wait come in turn. */
 static void test_pool_is_bounded(void **state)
 {
@@ -498,6 +526,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_redirects_across),
+        cmocka_unit_test(test_redirects_to_the_same),
         cmocka_unit_test(test_pool_is_bounded),
         cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_early_response),

@@ -144,6 +144,19 @@ static bool send_across(struct visit *v)
     return send_text(v, text);
 }
 
+/* To the same host, written otherwise: its port is the default. */
+static bool send_same(struct visit *v, int which)
+{
+    static const char *const hosts[] = {"A.INVALID:80", "a.invalid:", "a.invalid",
+                                        "a.Invalid:0080"};
+    char text[200];
+    snprintf(text, sizeof text,
+             "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://%s/echo\r\n"
+             "Content-Length: 0\r\n\r\n",
+             hosts[which]);
+    return send_text(v, text);
+}
+
 static bool hold(struct visit *v)
 {
     v->u->held++;
@@ -294,6 +307,7 @@ static bool answer(struct visit *v)
     if (strcmp(path, "/second") == 0) return v->count == 1 && send_body(v, "first", 5);
     if (strcmp(path, "/idle") == 0 && v->count > 1) return time_out(v);
     if (strcmp(path, "/late") == 0) return time_out(v);
+    if (strncmp(path, "/same", 5) == 0) return send_same(v, atoi(path + 5));
     if (strncmp(path, "/a/redirect", 11) == 0) return send_redirect(v, atoi(path + 11));
     return send_body(v, "ok", 2);
 }
