@@ -52,7 +52,7 @@ struct conn {
     bool evicted : 1;           /* it was closed to make room */
     bool limited : 1;           /* each request is checked: its visitor, and `yields` */
     bool yields : 1;            /* the next response is its last: others wait for it to close */
-    bool corked;                /* hold back output until more is added */
+    bool corked;                /* hold back output until more is added, or some taken back */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
     bool awaits_sent : 1;       /* a `writer` waits, or else the protocol until all is sent */

@@ -62,11 +62,14 @@ static void drop_ref(struct conn_writer *w)
     *w->by_ref -= send_queue_take_back_most(q, *w->by_ref < q->bytes ? *w->by_ref : q->bytes);
 }
 
-/* Its output has been sent, or its scope was cancelled. */
+/* Its output has been sent, or its scope was cancelled: then nothing leaves before it has resumed,
+ * as it may take more of that back. */
 static void wake_writer(struct conn_writer *w)
 {
+    int cancelled = w->wait.scope->cancelled;
     drop_ref(w);
-    wake(w, w->wait.scope->cancelled);
+    if (cancelled) w->conn->corked = true;
+    wake(w, cancelled);
     wake_shared(w->conn);
 }
 
@@ -99,6 +102,10 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by
     if (refused) return refused;
     if (sole_writer(c)) return -EBUSY;
     int err = park(&w, scope);
+    if (c->corked) {
+        c->corked = false;
+        conn_schedule(c);
+    }
     return w.unread && by_ref ? -EFAULT : err;
 }
 

@@ -62,6 +62,23 @@ static void cut(torc_req *rq, void *arg)
     torc_group_join(g);
 }
 
+static int fails(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -1;
+}
+
+/* In the turn in which its response was begun. */
+static void cut_at_once(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, replies_large, NULL);
+    torc_spawn(g, fails, NULL);
+    torc_group_join(g);
+    torc_replyf(rq, 200, "second");
+}
+
 static void tell(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -202,6 +219,7 @@ int main(int argc, char **argv)
         {"GET", "/counts", counts},
         {"GET", "/large", large},
         {"GET", "/cut", cut},
+        {"GET", "/cut-at-once", cut_at_once},
         {"GET", "/tell", tell},
         {"GET", "/hint", hint},
         {"GET", "/hints", hints},

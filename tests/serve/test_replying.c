@@ -263,6 +263,32 @@ static void test_a_file_that_is_cut(void **state)
     files_close(dir);
 }
 
+/* Nothing has left: another response is given, and the connection goes on. */
+static void test_a_file_that_is_cut_at_once(void **state)
+{
+    static const size_t sizes[] = {20000, 1 << 20}; /* kept in memory, mapped */
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        char *dir = files_open();
+        files_fill(dir, "large", sizes[i / 2]);
+        setenv("DIRECTORY", dir, 1);
+        server_start(&s, "--cores", "1", "--sendfile-from", i & 1 ? "1" : "0");
+        client_open(&c, &s);
+        for (int k = 0; k < 2; k++) client_get(&c, "/large", 200, &r);
+        for (int k = 0; k < 3; k++) {
+            client_get(&c, "/cut-at-once", 200, &r);
+            assert_string_equal(r.body, "second");
+        }
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+        files_close(dir);
+    }
+}
+
 /* It is refused whole, so that less is written than was announced. */
 static void test_a_handler_that_writes_more(void **state)
 {
@@ -333,6 +359,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_the_end_of_a_connection_is_told),
         cmocka_unit_test(test_errors_that_are_streamed),
         cmocka_unit_test(test_a_file_that_is_cut),
+        cmocka_unit_test(test_a_file_that_is_cut_at_once),
         cmocka_unit_test(test_a_handler_that_writes_more),
         cmocka_unit_test(test_forms),
     };

@@ -246,11 +246,10 @@ static void fail_beside(const char *file, bool late, size_t pace, bool by_refere
     mem_configure(&rig.io, &(struct mem_config){.late = late, .pace = pace, .patience = NS_PER_MS});
     for (unsigned i = 0; i < 2 * FAILS_LATEST; i++) {
         turns = i / 2; /* for the second time the directory is open */
-        bool cut = ask("/beside");
-        assert_false(cut);
+        assert_false(ask("/beside"));
         ask("/");
         ask("/");
-        ask("/beside");
+        assert_false(ask("/beside"));
         ask_behind();
     }
     lab_core_close(&rig);
@@ -477,13 +476,13 @@ static size_t cut_after(struct mem_client *m, const struct cut *cut, unsigned tu
     return before;
 }
 
-/* What is before it arrives, and where a part of it has left the connection ends as one whose
- * client may still send. Whether it does. */
+/* What is before it arrives. Where nothing of it has left the other response does, else the
+ * connection ends as one whose client may still send. Whether it does. */
 static bool cut_file(struct cut *cut, unsigned turns)
 {
     size_t n;
     struct mem_client *m = mem_connect(&rig.io);
-    cut_after(m, cut, turns);
+    size_t before = cut_after(m, cut, turns);
     const char *out = mem_out(m, &n);
     size_t quick_len = first_response(out, n);
     assert_true(quick_len > 0);
@@ -494,6 +493,7 @@ static bool cut_file(struct cut *cut, unsigned turns)
     size_t len = (size_t)(out + n - body) - 4;
     bool other = len == 5 && memcmp(body + 4, "other", 5) == 0;
     assert_true(len < cut->size);
+    assert_true(other == (before <= quick_len));
     if (!other) assert_memory_equal(body + 4, letters, len);
     assert_true(mem_ended(m) == !other);
     assert_false(mem_closed(m));
