@@ -689,7 +689,8 @@ TORC_API torc_slice torc_reason(int status);
  *
  * 0 if a response was sent, whatever its status; -EALREADY if one was started; -ENOMEM; -EIO if the
  * file could not be read to its end; or the scope's error. Where that came before anything had
- * left, there is no response yet: after a deadline it is 504, unless the handler gives another. */
+ * left, there is no response yet: after a deadline it is 504, unless the handler gives another.
+ * Otherwise it is cut off, so that the client can tell, and nothing can be added to it. */
 TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if
@@ -707,14 +708,15 @@ TORC_API int torc_start(torc_req *rq, int status, const char *type, int64_t leng
 
 /* WAITS while --write-buffer bytes or more of output are unsent. The bytes are copied. One fiber of
  * a request may write at a time: -EBUSY, and nothing is sent, while another does and waits. 0;
- * -EINVAL beyond the announced length, without torc_start or after torc_end; -ENOMEM; or the error
- * of a cancelled request. */
+ * -EINVAL beyond the announced length, without torc_start or after torc_end; -ENOMEM; or the
+ * scope's error. If that comes when a part of the bytes was taken and the rest was not, as of a
+ * group, the response is cut off, so that the client can tell: it counts as ended. */
 TORC_API int torc_write(torc_req *rq, const void *data, size_t size);
 
 /* WAITS. Sends `size` bytes of a file at `offset` as a piece of the body after torc_start, as
  * torc_write does with bytes of memory. 0; -EINVAL as torc_write, for a negative number, and for
  * bytes beyond the end of the file; -EBUSY while another fiber of the request writes; -ENOMEM; or
- * the error of a cancelled request. If the file cannot be read, or is truncated meanwhile, the
+ * the scope's error, as torc_write. If the file cannot be read, or is truncated meanwhile, the
  * connection is closed, so that the client can tell, and the request is cancelled (-EIO). */
 TORC_API int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64_t size);
 

@@ -65,10 +65,16 @@ static int start(torc_req *rq, int status, slice lines, const char *type, slice 
     return err;
 }
 
+/* What has left of a body that is cut off is the file's, and nobody may add to it. */
 static int end_body(torc_req *rq, int err)
 {
-    rq->response.writing = rq->response.revocable = false;
+    struct response *r = &rq->response;
+    r->writing = r->revocable = false;
     if (err < 0 && rq->exchange->take_back) rq->exchange->take_back(rq, err);
+    if (err == 0 || !r->status || rq->cancelled) return err;
+    r->streamed = false;
+    r->ended = true;
+    if (response_lacks(rq)) response_cut(rq);
     return err;
 }
 

@@ -52,7 +52,7 @@ struct conn {
     bool evicted : 1;           /* it was closed to make room */
     bool limited : 1;           /* each request is checked: its visitor, and `yields` */
     bool yields : 1;            /* the next response is its last: others wait for it to close */
-    bool corked;                /* hold back output until more is added */
+    bool corked;                /* hold back output until more is added, or some taken back */
     bool resume;                /* call the protocol's input at the end of the turn */
     bool want_recv;             /* the recv stream should run */
     bool awaits_sent : 1;       /* a `writer` waits, or else the protocol until all is sent */
@@ -135,10 +135,10 @@ bool conn_is_written(const struct conn *c);
 
 /* Parks the running fiber until fewer than `below` bytes are unsent. `by_ref`: NULL, or the number
  * of the last bytes, some of which are by reference; then it does not return while a send may still
- * read them. If the scope ends it, those of them that have not left are dropped, and *by_ref is the
- * number of the others. 0; the number of the last bytes that cannot be sent as pages of their file,
- * and are dropped; -EFAULT if the kernel could not read some; -EBUSY if another fiber waits
- * already; or the scope's error. */
+ * read them. If the scope ends it, or the kernel could not read some, those of them that have not
+ * left are dropped, and *by_ref is the number of the others. 0; the number of the last bytes that
+ * cannot be sent as pages of their file, and are dropped; -EFAULT if the kernel could not read
+ * some; -EBUSY if another fiber waits already; or the scope's error. */
 int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by_ref);
 
 /* Likewise, for a fiber that any number of others may join, and that keeps none from adding to the

@@ -52,11 +52,24 @@ void conn_took_back(struct conn *c)
     if (UNLIKELY(c->writer)) wake_shared(c);
 }
 
-/* What it has by reference it may free now: if any of that is unsent, it never will be sent. */
-static void wake_writer(struct conn_writer *w, int result)
+/* What it has by reference it may free now: of that, what has not left never will. What is before
+ * it still leaves. */
+static void drop_ref(struct conn_writer *w)
 {
-    if (w->by_ref && *w->by_ref && w->conn->unsent.bytes) conn_abort(w->conn, -EIO);
-    wake(w, result);
+    struct send_queue *q = &w->conn->unsent;
+    if (!w->by_ref || *w->by_ref == 0) return;
+    ASSERT(!send_queue_busy(q));
+    *w->by_ref -= send_queue_take_back_most(q, *w->by_ref < q->bytes ? *w->by_ref : q->bytes);
+}
+
+/* Its output has been sent, or its scope was cancelled: then nothing leaves before it has resumed,
+ * as it may take more of that back. */
+static void wake_writer(struct conn_writer *w)
+{
+    int cancelled = w->wait.scope->cancelled;
+    drop_ref(w);
+    if (cancelled) w->conn->corked = true;
+    wake(w, cancelled);
     wake_shared(w->conn);
 }
 
@@ -65,10 +78,10 @@ static void writer_cancel(struct wait *wait)
     struct conn_writer *w = container_of(wait, struct conn_writer, wait);
     struct conn *c = w->conn;
     if (w->by_ref && send_queue_take_back(&c->unsent, *w->by_ref)) *w->by_ref = 0;
-    if (w->by_ref && *w->by_ref && c->sock.sending)
-        io_cancel(c->ctx->io, &c->sock.sending->op); /* the end of that send wakes it */
+    if (w->by_ref && *w->by_ref && send_queue_busy(&c->unsent))
+        io_cancel(c->ctx->io, &c->unsent.head->send.op); /* the end of that send wakes it */
     else
-        wake_writer(w, wait->scope->cancelled);
+        wake_writer(w);
 }
 
 static int park(struct conn_writer *w, struct scope *scope)
@@ -89,6 +102,10 @@ int conn_wait_sent(struct conn *c, struct scope *scope, size_t below, size_t *by
     if (refused) return refused;
     if (sole_writer(c)) return -EBUSY;
     int err = park(&w, scope);
+    if (c->corked) {
+        c->corked = false;
+        conn_schedule(c);
+    }
     return w.unread && by_ref ? -EFAULT : err;
 }
 
@@ -107,19 +124,25 @@ static bool give_back(struct conn *c)
 {
     struct conn_writer *w = sole_writer(c);
     if (c->state != CONN_OPEN || !w || w->wait.scope->cancelled) return false;
-    wake_writer(w, (int)send_queue_drop_file(&c->unsent));
+    wake(w, (int)send_queue_drop_file(&c->unsent));
+    wake_shared(c);
     return true;
 }
 
-/* A send was cancelled for its writer, who may free what it has by reference: of that, what has not
- * left never will. What is before it still leaves. */
-static bool drop_ref(struct conn *c)
+static bool is_of_ref(int err)
+{
+    return err == -ECANCELED || err == -EOPNOTSUPP;
+}
+
+/* A send was cancelled for its writer, or could not read what that has by reference: the connection
+ * goes on without it. */
+static bool send_without_ref(struct conn *c, int err)
 {
     struct conn_writer *w = sole_writer(c);
-    if (c->state != CONN_OPEN || !w || !w->by_ref || !w->wait.scope->cancelled) return false;
-    *w->by_ref -= send_queue_take_back_most(
-        &c->unsent, *w->by_ref < c->unsent.bytes ? *w->by_ref : c->unsent.bytes);
-    wake_writer(w, w->wait.scope->cancelled);
+    if (c->state != CONN_OPEN || !w || !w->by_ref) return false;
+    w->unread = err == -EFAULT;
+    if (!w->unread && !(w->wait.scope->cancelled && is_of_ref(err))) return false;
+    wake_writer(w);
     conn_schedule(c);
     return true;
 }
@@ -133,12 +156,11 @@ __attribute__((noinline)) void conn_send_failed(struct conn *c, int err)
     c->unacked += (int64_t)sent;
     send_queue_sent(&c->unsent, sent);
     if (err == -EOPNOTSUPP && give_back(c)) return;
-    if (err == -ECANCELED && drop_ref(c)) return;
+    if (send_without_ref(c, err)) return;
     bool ours = http_note_failure(c->ctx, c->state == CONN_OPEN, "send to", err);
     struct conn_writer *w = sole_writer(c);
-    if (w) w->unread = err == -EFAULT;
     conn_abort(c, ours ? -EIO : -ECONNRESET);
-    if (w) wake_writer(w, w->wait.scope->cancelled);
+    if (w) wake_writer(w);
     conn_schedule(c);
 }
 
@@ -152,7 +174,7 @@ COLD void conn_send_went_on(struct conn *c)
         conn_resume(c);
     }
     if (w && (c->unsent.bytes < w->below || w->wait.scope->cancelled))
-        wake_writer(w, w->wait.scope->cancelled);
+        wake_writer(w);
     else
         wake_shared(c);
 }

@@ -262,14 +262,13 @@ static bool has_bytes(struct torc_file *f, int64_t offset, int64_t size)
 
 int torc_send_file(torc_req *rq, torc_file *file, int64_t offset, int64_t size)
 {
-    int refused = scope_refuses(request_scope(rq));
-    if (refused) return refused;
-    if (offset < 0 || size < 0 || !has_bytes(file, offset, size)) return -EINVAL;
-    if (rq->response.writing) return -EBUSY;
-    rq->response.writing = true;
-    int err = response_write_file(rq, file->fd, (uint64_t)offset, (uint64_t)size);
-    rq->response.writing = false;
-    return err;
+    uint64_t before = 0;
+    int err = scope_refuses(request_scope(rq));
+    if (err == 0 && (offset < 0 || size < 0 || !has_bytes(file, offset, size))) err = -EINVAL;
+    if (err == 0) err = response_write_begin(rq, &before);
+    if (err < 0) return err;
+    err = response_write_file(rq, file->fd, (uint64_t)offset, (uint64_t)size);
+    return response_write_end(rq, before, (uint64_t)size, err);
 }
 
 /* To close what was written may take long: a file system on a network writes then, and the bytes of

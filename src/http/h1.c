@@ -116,10 +116,7 @@ static void end_in_parts(struct h1_exchange *x)
     if (c->state != CONN_OPEN) return; /* h1_finish ends it */
     if (h1_end_given_up(x)) return;
     if (c->unsent.bytes && r->written >= LARGE_RESPONSE && request_gets_body(&x->rq)) {
-        x->state = H1_SENDING;
-        conn_set_direct(c, false);
-        c->read_deadline = WHEEL_NEVER;
-        conn_await_sent(c);
+        h1_await_sent(x);
         return;
     }
     x->state = H1_DONE;

@@ -18,7 +18,7 @@ enum h1_state {
     H1_QUEUED,  /* it waits until fewer requests are in progress */
     H1_HANDLER, /* a handler is running */
     H1_DISCARD, /* response complete; the unread rest of the body is discarded */
-    H1_SENDING, /* response complete; a large one leaves first */
+    H1_SENDING, /* response complete, or given up; what is large, or in a send, leaves first */
     H1_DONE,    /* response complete; about to end */
 };
 
@@ -55,6 +55,16 @@ static inline void h1_handler_returned(struct torc_req *rq)
     struct conn *c = x->conn;
     x->returned = true;
     conn_resume(c);
+}
+
+/* Has a request end once all output is sent; its handler has returned. */
+static inline void h1_await_sent(struct h1_exchange *x)
+{
+    struct conn *c = x->conn;
+    x->state = H1_SENDING;
+    conn_set_direct(c, false);
+    c->read_deadline = WHEEL_NEVER;
+    conn_await_sent(c);
 }
 
 /* Whether no request has begun: at most empty lines have come. */
@@ -142,8 +152,8 @@ void h1_abort(struct h1_exchange *x);
 /* struct exchange_ops.cancel. */
 void h1_give_up(struct torc_req *rq, int err);
 
-/* Ends a request that was given up, and whose handler has returned, and begins to close. Whether it
- * was. */
+/* Ends a request that was given up, and whose handler has returned, and begins to close, once what
+ * is in a send of its response has left. Whether it was. */
 bool h1_end_given_up(struct h1_exchange *x);
 
 /* struct protocol.timeout. */

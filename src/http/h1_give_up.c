@@ -31,12 +31,16 @@ void h1_give_up(struct torc_req *rq, int err)
     conn_schedule(c);
 }
 
-/* The client may have sent more, which would reset the connection and destroy what it is to read.
- */
+/* What is in a send counts as it really went. The client may have sent more, which would reset the
+ * connection and destroy what it is to read. */
 bool h1_end_given_up(struct h1_exchange *x)
 {
     struct conn *c = x->conn;
     if (!x->rq.response.given_up || c->state != CONN_OPEN) return false;
+    if (c->unsent.bytes && queued(x) > x->taken_back) {
+        h1_await_sent(x);
+        return true;
+    }
     h1_abort(x);
     conn_begin_close(c, true);
     return true;

@@ -357,7 +357,7 @@ int h1_write_ref(struct torc_req *rq, slice bytes, const struct file_place *plac
     size_t all = rq->response.written - before, kept = all;
     err = conn_wait_sent(c, request_scope(rq), 1, &kept);
     rq->response.written -= all - kept;
-    if (kept > 0 && kept < all && !rq->cancelled) conn_abort(c, -EIO);
+    if (err == -EFAULT) h1_give_up(rq, -EIO);
     if (err > 0) rq->response.written -= (unsigned)err;
     return err;
 }

@@ -29,14 +29,10 @@ COLD static void respond_instead(struct torc_req *rq)
  * well. The client can tell only if the response has no proper end. */
 COLD static void end_or_truncate(struct torc_req *rq)
 {
-    struct response *r = &rq->response;
-    bool lacks = request_gets_body(rq) && (r->length < 0 || r->written < (uint64_t)r->length);
-    if (!lacks || !(rq->body_failed || rq->scope.cancelled == -ETIME)) {
+    if (response_lacks(rq) && (rq->body_failed || rq->scope.cancelled == -ETIME))
+        response_cut(rq);
+    else
         torc_end(rq);
-        return;
-    }
-    r->ended = r->incomplete = true;
-    rq->close_after_response = true;
 }
 
 static void end_streamed(struct torc_req *rq)

@@ -302,6 +302,18 @@ int response_start(struct torc_req *rq, int status, const char *type, int64_t le
 
 /* ---- streaming ---- */
 
+bool response_lacks(const struct torc_req *rq)
+{
+    const struct response *r = &rq->response;
+    return request_gets_body(rq) && (r->length < 0 || r->written < (uint64_t)r->length);
+}
+
+COLD void response_cut(struct torc_req *rq)
+{
+    rq->response.ended = rq->response.incomplete = true;
+    rq->close_after_response = true;
+}
+
 static int check_room(struct torc_req *rq, uint64_t size)
 {
     struct response *r = &rq->response;
@@ -336,16 +348,29 @@ int response_write(struct torc_req *rq, const void *data, size_t size)
     return request_gets_body(rq) ? rq->exchange->write(rq, data, size) : write_and_pause(rq, size);
 }
 
-/* Who may not write at all must not touch the mark, as another thread. */
-int torc_write(torc_req *rq, const void *data, size_t size)
+int response_write_begin(struct torc_req *rq, uint64_t *before)
 {
     int refused = scope_refuses(request_scope(rq));
     if (refused) return refused;
     if (rq->response.writing) return -EBUSY;
     rq->response.writing = true;
-    int err = response_write(rq, data, size);
+    *before = rq->response.written;
+    return 0;
+}
+
+int response_write_end(struct torc_req *rq, uint64_t before, uint64_t size, int err)
+{
+    uint64_t taken = rq->response.written - before;
     rq->response.writing = false;
+    if (err < 0 && taken > 0 && taken < size && !rq->cancelled) response_cut(rq);
     return err;
+}
+
+int torc_write(torc_req *rq, const void *data, size_t size)
+{
+    uint64_t before;
+    int refused = response_write_begin(rq, &before);
+    return refused ? refused : response_write_end(rq, before, size, response_write(rq, data, size));
 }
 
 int response_write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t size)

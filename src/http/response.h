@@ -35,9 +35,21 @@ int response_error(struct torc_req *rq, int status);
  * `err`. */
 int response_undo(struct torc_req *rq, int err);
 
+/* Whether a part of its body is missing. */
+bool response_lacks(const struct torc_req *rq);
+
+/* Ends a response that cannot go on: its body will never be complete, which the client sees. */
+void response_cut(struct torc_req *rq);
+
 /* torc_start by one who reads nothing more of the request's body: so that the head can tell if the
  * connection is closed because too much of it is left. */
 int response_start(struct torc_req *rq, int status, const char *type, int64_t length);
+
+/* Around a piece that the program writes, of `size` bytes. Who may not write at all must not touch
+ * the mark, as another thread. Of one that ended with `err` after a part of it was taken nobody
+ * knows how much the client gets, so the response is cut off. The second returns `err`. */
+int response_write_begin(struct torc_req *rq, uint64_t *before);
+int response_write_end(struct torc_req *rq, uint64_t before, uint64_t size, int err);
 
 /* Sends a piece of the body after torc_start, by reference only with a known length. See struct
  * exchange_ops. 0 or negative errno; see there for what else by reference. */

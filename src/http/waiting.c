@@ -38,7 +38,8 @@ static unsigned answer(const torc_req *rq, unsigned what)
 /* A response that is complete is still sent, as the client may read it. */
 static void cancel_for(torc_req *rq)
 {
-    if (!rq->cancelled && !rq->response.ended) rq->exchange->cancel(rq, -ECONNRESET);
+    const struct response *r = &rq->response;
+    if (!rq->cancelled && (!r->ended || r->incomplete)) rq->exchange->cancel(rq, -ECONNRESET);
 }
 
 void waiting_answer(struct torc_req *rq)

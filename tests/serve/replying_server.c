@@ -10,6 +10,7 @@
 enum { LARGE = 3 << 20, HINTS = 40 };
 
 static atomic_uint given, released;
+static torc_event *told;
 
 static void release(void *arg)
 {
@@ -31,6 +32,58 @@ static void file(torc_req *rq, void *arg)
 {
     (void)arg;
     torc_reply_file(rq, getenv("DIRECTORY"), TORC_S("file"));
+}
+
+static int replies_large(torc_req *rq, void *arg)
+{
+    (void)arg;
+    return torc_reply_file(rq, getenv("DIRECTORY"), TORC_S("large"));
+}
+
+static void large(torc_req *rq, void *arg)
+{
+    replies_large(rq, arg);
+}
+
+static int fails_when_told(torc_req *rq, void *seen)
+{
+    torc_event_wait(rq, told, seen);
+    return -1;
+}
+
+/* Until it is told so. */
+static void cut(torc_req *rq, void *arg)
+{
+    uint64_t seen = torc_event_count(told);
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, replies_large, NULL);
+    torc_spawn(g, fails_when_told, &seen);
+    torc_group_join(g);
+}
+
+static int fails(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -1;
+}
+
+/* In the turn in which its response was begun. */
+static void cut_at_once(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, replies_large, NULL);
+    torc_spawn(g, fails, NULL);
+    torc_group_join(g);
+    torc_replyf(rq, 200, "second");
+}
+
+static void tell(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_event_signal(told);
+    torc_replyf(rq, 200, "told");
 }
 
 static void starts(torc_req *rq, void *arg)
@@ -164,6 +217,10 @@ int main(int argc, char **argv)
     } routes[] = {
         {"GET", "/own", own},
         {"GET", "/counts", counts},
+        {"GET", "/large", large},
+        {"GET", "/cut", cut},
+        {"GET", "/cut-at-once", cut_at_once},
+        {"GET", "/tell", tell},
         {"GET", "/hint", hint},
         {"GET", "/hints", hints},
         {"GET", "/trailer", trailer},
@@ -179,7 +236,8 @@ int main(int argc, char **argv)
         {"GET", "/long/none", replies_nothing},
         {"GET", "/chunked/none", replies_nothing},
     };
-    int err = s ? 0 : -1;
+    told = torc_event_new();
+    int err = s && told ? 0 : -1;
     for (size_t i = 0; i < sizeof routes / sizeof *routes && err == 0; i++)
         err = torc_route(s, routes[i].method, routes[i].pattern, routes[i].fn, NULL);
     if (err == 0) err = torc_errors(s, "/long", streams_error, "");
@@ -190,5 +248,6 @@ int main(int argc, char **argv)
     }
     int status = torc_server_main(s, argc, argv);
     torc_server_free(s);
+    torc_event_free(told);
     return status;
 }

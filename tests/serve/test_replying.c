@@ -227,6 +227,68 @@ static void test_errors_that_are_streamed(void **state)
     server_stop(&s);
 }
 
+/* A file's response is cut in the middle: what has been sent arrives, and the end behind it, though
+ * the client has sent more than the server reads. */
+static void test_a_file_that_is_cut(void **state)
+{
+    enum { SIZE = 16 << 20 };
+    static const char more[1 << 20];
+    char *dir = files_open();
+    (void)state;
+    files_fill(dir, "large", SIZE);
+    setenv("DIRECTORY", dir, 1);
+    for (int by_reference = 0; by_reference < 2; by_reference++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        size_t at = 0;
+        server_start(&s, "--cores", "1", "--sendfile-from", by_reference ? "1" : "0");
+        for (int i = 0; i < 2; i++) { /* then it is mapped */
+            client_fetch(&s.addr, "/large", &r);
+            assert_int_equal(r.body_len, SIZE);
+        }
+        client_open_to(&c, &s.addr, &(struct tcp_how){.receive_buffer = 4096});
+        client_get(&c, "/counts", 200, &r);
+        client_ask(&c, "GET", "/cut", "");
+        while (!c.len || !memmem(c.buf, c.len, "\r\n\r\n", 4)) assert_true(client_more(&c) > 0);
+        client_send_some(&c, more, sizeof more, &at);
+        client_expect(&s.addr, "/tell", 200, "told");
+        assert_true(client_read_all(&c));
+        assert_true(c.len < SIZE);
+        stats_await(&s, "total.requests_aborted_server", 1);
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+    }
+    files_close(dir);
+}
+
+/* Nothing has left: another response is given, and the connection goes on. */
+static void test_a_file_that_is_cut_at_once(void **state)
+{
+    static const size_t sizes[] = {20000, 1 << 20}; /* kept in memory, mapped */
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        char *dir = files_open();
+        files_fill(dir, "large", sizes[i / 2]);
+        setenv("DIRECTORY", dir, 1);
+        server_start(&s, "--cores", "1", "--sendfile-from", i & 1 ? "1" : "0");
+        client_open(&c, &s);
+        for (int k = 0; k < 2; k++) client_get(&c, "/large", 200, &r);
+        for (int k = 0; k < 3; k++) {
+            client_get(&c, "/cut-at-once", 200, &r);
+            assert_string_equal(r.body, "second");
+        }
+        client_close(&c);
+        reply_free(&r);
+        server_stop(&s);
+        files_close(dir);
+    }
+}
+
 /* It is refused whole, so that less is written than was announced. */
 static void test_a_handler_that_writes_more(void **state)
 {
@@ -296,6 +358,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_types_are_bounded),
         cmocka_unit_test(test_the_end_of_a_connection_is_told),
         cmocka_unit_test(test_errors_that_are_streamed),
+        cmocka_unit_test(test_a_file_that_is_cut),
+        cmocka_unit_test(test_a_file_that_is_cut_at_once),
         cmocka_unit_test(test_a_handler_that_writes_more),
         cmocka_unit_test(test_forms),
     };

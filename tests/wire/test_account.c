@@ -499,6 +499,33 @@ static void a_request_that_leaves_is_accounted_for(void **state)
     end(1, 1, END_CLIENT, 1);
 }
 
+/* What was in a send when it was given up counts as far as it leaves. */
+static void a_request_that_leaves_counts_what_has_left(void **state)
+{
+    static const char *const requests[] = {GET("/leaves-begun"), GET("/leaves-room"),
+                                           GET("/leaves-chunks"),
+                                           GET("/small") GET("/leaves-room")};
+    (void)state;
+    for (unsigned i = 0; i < 3 * ARRAY_LEN(requests); i++) {
+        unsigned before = i / 3 == 3;
+        begin();
+        mem_set_window(rig.m, 0);
+        push(requests[i / 3]);
+        run();
+        mem_push_end(rig.m);
+        run();
+        mem_set_window(rig.m, i % 3 == 2 ? SIZE_MAX : 250);
+        if (i % 3) mem_run(&rig.core.io, i % 3 == 2 ? 1000 : 2);
+        if (i % 3 < 2) mem_reset(rig.m);
+        run();
+        assert_true(mem_closed(rig.m));
+        if (before == 0 && i / 3 < 2) expect_last(200, body_received(), END_CLIENT);
+        /* The sizes of chunks count as body, and so may bytes of a head that is unsent. */
+        assert_true(rig.bytes <= received());
+        end(before, 1, END_CLIENT, before && i % 3 < 2); /* lost, or perhaps so */
+    }
+}
+
 static void reset_while_the_handler_waits(void **state)
 {
     (void)state;
@@ -722,6 +749,7 @@ int main(void)
         cmocka_unit_test(reset_while_a_large_response_leaves),
         cmocka_unit_test(a_request_that_leaves_takes_no_other_with_it),
         cmocka_unit_test(a_request_that_leaves_is_accounted_for),
+        cmocka_unit_test(a_request_that_leaves_counts_what_has_left),
         cmocka_unit_test(reset_while_the_handler_waits),
         cmocka_unit_test(reset_after_an_early_response),
         cmocka_unit_test(small_responses_that_are_lost_are_counted),

@@ -5,6 +5,7 @@
 
 #include "files/find.h"
 #include "files/static.h"
+#include "http/request.h"
 #include "http/router.h"
 
 #include <dirent.h>
@@ -245,11 +246,10 @@ static void fail_beside(const char *file, bool late, size_t pace, bool by_refere
     mem_configure(&rig.io, &(struct mem_config){.late = late, .pace = pace, .patience = NS_PER_MS});
     for (unsigned i = 0; i < 2 * FAILS_LATEST; i++) {
         turns = i / 2; /* for the second time the directory is open */
-        bool cut = ask("/beside");
-        assert_false(cut);
+        assert_false(ask("/beside"));
         ask("/");
         ask("/");
-        ask("/beside");
+        assert_false(ask("/beside"));
         ask_behind();
     }
     lab_core_close(&rig);
@@ -376,10 +376,319 @@ static void a_hint_behind_which_a_file_is_taken_back(void **state)
     unlink(path);
 }
 
+/* ---- a file reply that is cut while it is sent, behind another response ---- */
+
+static char letters[MAPPED];
+
+static void write_letters(size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/letters", dir);
+    memset(letters, 'a', sizeof letters);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(letters, 1, size, f), size);
+    assert_int_equal(fclose(f), 0);
+    sent = "letters";
+}
+
+struct cut {
+    size_t size, pace; /* of the file; bytes that leave in a turn, before it is cut */
+    bool by_reference, by_deadline, at_once;
+    int result; /* of the file reply */
+};
+
+static int replies_to_be_cut(torc_req *rq, void *arg)
+{
+    struct cut *cut = arg;
+    cut->result = torc_reply_file(rq, dir, torc_slice_str(sent));
+    return cut->result;
+}
+
+/* As its deadline would. */
+static int expires_then(torc_req *rq, void *arg)
+{
+    (void)arg;
+    while (!fails_now && torc_sleep(rq, 0) == 0) continue;
+    scope_cancel(&rq->scope, -ETIME);
+    return 0;
+}
+
+static void is_cut(torc_req *rq, void *arg)
+{
+    struct cut *cut = arg;
+    torc_group *g = torc_group_open(rq);
+    if (cut->by_deadline) {
+        assert_int_equal(torc_spawn(g, expires_then, NULL), 0);
+        replies_to_be_cut(rq, cut);
+    } else {
+        assert_int_equal(torc_spawn(g, replies_to_be_cut, cut), 0);
+        assert_int_equal(torc_spawn(g, fails_then, NULL), 0);
+        torc_group_join(g);
+    }
+    if (!torc_status(rq)) {
+        torc_reply(rq, 200, NULL, TORC_S("other"));
+        return;
+    }
+    assert_int_equal(torc_write(rq, "more", 4), cut->by_deadline ? -ETIME : -EINVAL);
+    assert_int_equal(torc_end(rq), -EINVAL);
+    assert_int_equal(torc_set_trailer(rq, TORC_S("X-Sum"), TORC_S("1")), -EALREADY);
+    assert_int_equal(torc_start(rq, 200, NULL, -1), -EALREADY);
+    assert_int_equal(torc_reply(rq, 200, NULL, TORC_S("other")), -EALREADY);
+}
+
+static struct router *open_for_cuts(struct static_files *files, struct cut *cut)
+{
+    lab_core_open(&rig);
+    rig.limits.sendfile_from = cut->by_reference;
+    rig.http.files = static_core_of(files, 0);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/kept"), opens_first, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/quick"), quick, NULL, NULL), 0);
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/cut"), is_cut, cut, NULL), 0);
+    router_freeze(router);
+    rig.http.router = router;
+    mem_configure(&rig.io, &(struct mem_config){.patience = NS_PER_MS});
+    for (int i = 0; i < 3; i++) keep();
+    return router;
+}
+
+/* How much of what was sent is the first response, with its head. */
+static size_t first_response(const char *out, size_t n)
+{
+    const char *body = n ? memmem(out, n, "\r\n\r\nquick", 9) : NULL;
+    return body ? (size_t)(body + 9 - out) : 0;
+}
+
+/* After the client has read for so many turns. How many bytes it has by then. */
+static size_t cut_then(struct mem_client *m, size_t pace, unsigned turns)
+{
+    size_t before;
+    fails_now = false;
+    mem_set_window(m, 0);
+    mem_run(&rig.io, 50); /* a fiber sleeps all the time */
+    mem_set_window(m, pace);
+    mem_run(&rig.io, turns);
+    mem_set_window(m, 0);
+    mem_run(&rig.io, 2);
+    mem_out(m, &before);
+    fails_now = true;
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_set_window(m, SIZE_MAX);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    return before;
+}
+
+static size_t cut_after(struct mem_client *m, const struct cut *cut, unsigned turns)
+{
+    static const char first[] = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n",
+                      next[] = "GET /cut HTTP/1.1\r\nHost: a\r\n\r\n";
+    mem_set_window(m, 0);
+    mem_push(m, first, sizeof first - 1);
+    if (!cut->at_once) mem_run(&rig.io, TURNS_MAX);
+    mem_push(m, next, sizeof next - 1);
+    return cut_then(m, cut->pace, turns);
+}
+
+/* What is before it arrives. Where nothing of it has left the other response does, else the
+ * connection ends as one whose client may still send. Whether it does. */
+static bool cut_file(struct cut *cut, unsigned turns)
+{
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    size_t before = cut_after(m, cut, turns);
+    const char *out = mem_out(m, &n);
+    size_t quick_len = first_response(out, n);
+    assert_true(quick_len > 0);
+    assert_int_equal(cut->result, cut->by_deadline ? -ETIME : -ECANCELED);
+    const char *body = memmem(out + quick_len, n - quick_len, "\r\n\r\n", 4);
+    assert_memory_equal(out + quick_len, "HTTP/1.1 200 ", 13);
+    assert_non_null(body);
+    size_t len = (size_t)(out + n - body) - 4;
+    bool other = len == 5 && memcmp(body + 4, "other", 5) == 0;
+    assert_true(len < cut->size);
+    assert_true(other == (before <= quick_len));
+    if (!other) assert_memory_equal(body + 4, letters, len);
+    assert_true(mem_ended(m) == !other);
+    assert_false(mem_closed(m));
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+    return !other;
+}
+
+static void a_file_reply_that_is_cut(void **state)
+{
+    enum { TURNS = 40 };
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    (void)state;
+    for (unsigned i = 0; i < 2 * 2 * 2 * 2 * 2; i++) {
+        struct static_files *files = static_open(&limits, 1);
+        struct cut cut = {.size = i & 1 ? MAPPED : KEPT,
+                          .by_reference = i & 2,
+                          .by_deadline = i & 4,
+                          .at_once = i & 8};
+        cut.pace = i & 16 ? cut.size / TURNS : 23;
+        unsigned cuts = 0;
+        write_letters(cut.size);
+        struct router *router = open_for_cuts(files, &cut);
+        for (unsigned turns = 0; turns < TURNS; turns++) cuts += cut_file(&cut, turns);
+        assert_in_range(cuts, 1, TURNS - 1);
+        lab_core_close(&rig);
+        router_free(router);
+        static_close(files);
+    }
+}
+
+/* ---- a piece of a response that is cut ---- */
+
+struct piece_cut {
+    bool chunked, of_file;
+    int result, next, end; /* of the piece, of the one behind it, and of the response's end */
+};
+
+static int writes_piece(torc_req *rq, void *arg)
+{
+    struct piece_cut *cut = arg;
+    torc_file *file;
+    if (!cut->of_file) return cut->result = torc_write(rq, letters, MAPPED);
+    char path[64];
+    snprintf(path, sizeof path, "%s/letters", dir);
+    cut->result = torc_file_open(rq, path, &file);
+    return cut->result < 0 ? cut->result : (cut->result = torc_send_file(rq, file, 0, MAPPED));
+}
+
+static void writes_pieces(torc_req *rq, void *arg)
+{
+    struct piece_cut *cut = arg;
+    assert_int_equal(torc_start(rq, 200, NULL, cut->chunked ? -1 : MAPPED + 4), 0);
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, writes_piece, cut), 0);
+    assert_int_equal(torc_spawn(g, fails_then, NULL), 0);
+    torc_group_join(g);
+    cut->next = torc_write(rq, "more", 4);
+    cut->end = torc_end(rq);
+}
+
+/* The bytes of a body in chunks, as far as they came. */
+static size_t unchunk(char *body, size_t n)
+{
+    size_t got = 0, at = 0, size = 1;
+    while (at < n && size > 0) {
+        char *end = memmem(body + at, n - at, "\r\n", 2);
+        if (!end) return got;
+        size = strtoul(body + at, NULL, 16);
+        at = (size_t)(end - body) + 2;
+        size_t part = size < n - at ? size : n - at;
+        memmove(body + got, body + at, part);
+        got += part;
+        at += part + 2;
+    }
+    return got;
+}
+
+/* How many bytes of the piece came. What is behind it comes only where that is whole, and then
+ * alone the response has an end. */
+static size_t cut_piece(const struct piece_cut *cut, unsigned turns)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    size_t n;
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_push(m, request, sizeof request - 1);
+    cut_then(m, 12 * 1000, turns);
+    const char *out = mem_out(m, &n), *body = memmem(out, n, "\r\n\r\n", 4);
+    assert_non_null(body);
+    n = (size_t)(out + n - body) - 4;
+    char *copy = malloc(n + 1);
+    assert_non_null(copy);
+    memcpy(copy, body + 4, n);
+    bool ended = n >= 5 && memcmp(copy + n - 5, "0\r\n\r\n", 5) == 0;
+    if (cut->chunked) n = unchunk(copy, n);
+    bool more = n >= 4 && memcmp(copy + n - 4, "more", 4) == 0;
+    size_t came = more ? n - 4 : n;
+    assert_true(came <= MAPPED);
+    assert_memory_equal(copy, letters, came);
+    assert_int_equal(more, came == MAPPED);
+    assert_int_equal(cut->next, more ? 0 : -EINVAL);
+    assert_int_equal(cut->end, 0);
+    if (cut->chunked) assert_int_equal(ended, more);
+    assert_int_equal(mem_ended(m), cut->chunked ? !more : came < MAPPED);
+    assert_false(mem_closed(m));
+    free(copy);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+    return came;
+}
+
+static void a_piece_that_is_cut(void **state)
+{
+    enum { TURNS = 30 };
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    (void)state;
+    write_letters(MAPPED);
+    for (unsigned i = 0; i < 2 * 2 * 2; i++) {
+        struct static_files *files = static_open(&limits, 1);
+        struct piece_cut cut = {.chunked = i & 1, .of_file = i & 2};
+        unsigned cuts = 0, whole = 0;
+        lab_core_open(&rig);
+        rig.http.files = static_core_of(files, 0);
+        struct router *router = router_new();
+        assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), writes_pieces, &cut, NULL), 0);
+        router_freeze(router);
+        rig.http.router = router;
+        mem_configure(&rig.io, &(struct mem_config){.late = i & 4, .patience = NS_PER_MS});
+        for (unsigned turns = 0; turns < TURNS; turns++) {
+            size_t came = cut_piece(&cut, turns);
+            cuts += came > 0 && came < MAPPED;
+            whole += came == MAPPED;
+        }
+        assert_true(cuts > 0 && whole > 0);
+        lab_core_close(&rig);
+        router_free(router);
+        static_close(files);
+    }
+}
+
+static int left_with;
+
+static void stays_behind_it(torc_req *rq, void *arg)
+{
+    writes_pieces(rq, arg);
+    assert_int_equal(torc_cancel_when_gone(rq), 0);
+    left_with = torc_sleep(rq, 60000);
+}
+
+/* It is not complete, so that its client's end ends what the handler does for it. */
+static void a_client_that_leaves_what_is_cut(void **state)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct piece_cut cut = {.chunked = true};
+    (void)state;
+    lab_core_open(&rig);
+    struct router *router = router_new();
+    assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), stays_behind_it, &cut, NULL), 0);
+    router_freeze(router);
+    rig.http.router = router;
+    mem_configure(&rig.io, &(struct mem_config){.patience = NS_PER_MS});
+    struct mem_client *m = mem_connect(&rig.io);
+    mem_push(m, request, sizeof request - 1);
+    cut_then(m, 12 * 1000, 3);
+    assert_int_equal(cut.next, -EINVAL);
+    mem_push_end(m);
+    assert_true(mem_run(&rig.io, TURNS_MAX));
+    assert_int_equal(left_with, -ECONNRESET);
+    mem_free(&rig.io, m);
+    assert_null(lab_core_leak(&rig));
+    lab_core_close(&rig);
+    router_free(router);
+}
+
 /* ---- a file reply that is given up behind another response ---- */
 
 static unsigned given_up;
-static char letters[MAPPED];
 
 static void leaves_with_it(torc_req *rq, void *arg)
 {
@@ -568,6 +877,9 @@ int main(void)
         cmocka_unit_test(a_part_of_a_file_is_reset),
         cmocka_unit_test(a_sibling_of_a_file_reply_fails),
         cmocka_unit_test(a_hint_behind_which_a_file_is_taken_back),
+        cmocka_unit_test(a_file_reply_that_is_cut),
+        cmocka_unit_test(a_piece_that_is_cut),
+        cmocka_unit_test(a_client_that_leaves_what_is_cut),
         cmocka_unit_test(what_is_before_a_file_reply_arrives),
         cmocka_unit_test(a_file_reply_that_comes_second_changes_nothing),
     };
