@@ -487,7 +487,7 @@ TORC_API void *torc_core_data(const torc_req *rq);
  *   -EPIPE      the client ended its stream (FIN) before the body was complete; 400
  *   -EMSGSIZE   the body exceeds --max-body; 413
  *   -EBADMSG    the framing is broken; 400
- *   -EBUSY      another fiber of the request reads
+ *   -EBUSY      another fiber is in a call that reads the body, this one or one below
  * or the error of a cancelled request. Sends 100 (Continue) first if the client expects it (RFC
  * 9110, 10.1.1). Of a body of 64 KiB or more that has a length, a `buf` of 8 KiB or more is
  * received into without a copy: large ones, such as 256 KiB of torc_alloc, take the least CPU. */
@@ -542,7 +542,7 @@ TORC_API bool torc_form_next(torc_req *rq, size_t *at, torc_slice *name, torc_sl
  *
  * The body passes through 16 KiB of the request's memory, however large it is. A part is valid
  * until the handler returns, its content until the next part is asked for. One fiber at a time
- * reads. */
+ * reads (-EBUSY). */
 typedef struct torc_part torc_part;
 
 /* WAITS for the next part, and skips what was not read of the one before. 1; 0 after the last one;
@@ -567,8 +567,7 @@ TORC_API torc_slice torc_part_type(const torc_part *part);
 TORC_API torc_slice torc_part_header(const torc_part *part, const char *name);
 
 /* WAITS. Reads up to `size` bytes of a part's content: a count, 0 at its end, the errors of
- * torc_multipart_next, -EINVAL once the next part was asked for, or -EBUSY if another fiber reads.
- */
+ * torc_multipart_next, and -EINVAL once the next part was asked for. */
 TORC_API ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size);
 
 /* WAITS. Reads the rest of the content into memory of the request, as torc_body_all and with its

@@ -27,7 +27,6 @@ struct multipart {
     bool headed;      /* the line end that ends a head comes first */
     bool delimited;   /* the line end that ends a delimiter does, perhaps after padding */
     bool all;         /* the body has ended */
-    bool busy;        /* a fiber waits for the body */
     bool over;        /* the last delimiter has come */
     int err;          /* of all that follows; 0 */
     unsigned n_parts; /* so far */
@@ -113,17 +112,13 @@ static int begin(struct multipart *m)
     return 0;
 }
 
-/* NULL, with the error in *err. */
-static struct multipart *multipart_of(struct torc_req *rq, int *err)
+/* NULL without memory. */
+static struct multipart *multipart_of(struct torc_req *rq)
 {
     struct multipart *m = request_find_held(rq, release);
-    *err = scope_refuses(request_scope(rq));
-    if (m || *err < 0) return *err < 0 ? NULL : m;
+    if (m) return m;
     m = arena_alloc(&rq->arena, sizeof *m);
-    if (!m) {
-        *err = request_fail_body(rq, -ENOMEM, 503);
-        return NULL;
-    }
+    if (!m) return NULL;
     *m = (struct multipart){.rq = rq};
     request_hold(rq, &m->held, release);
     begin(m); /* its error is kept */
@@ -145,9 +140,7 @@ static int fill(struct multipart *m)
     m->end -= m->at;
     m->at = 0;
     ASSERT(m->end < WINDOW);
-    m->busy = true;
-    ssize_t n = torc_body_read(m->rq, m->window + m->end, WINDOW - m->end);
-    m->busy = false;
+    ssize_t n = request_read_body(m->rq, m->window + m->end, WINDOW - m->end);
     if (n < 0 && request_reads_on(m->rq, n)) return (int)n;
     if (n < 0) return m->err = (int)n; /* it has set the response */
     m->all = n == 0;
@@ -298,19 +291,26 @@ static int take_head(struct multipart *m, struct torc_part **part)
     return 1;
 }
 
+static int next_part(struct torc_req *rq, struct torc_part **part)
+{
+    struct multipart *m = multipart_of(rq);
+    if (!m) return request_fail_body(rq, -ENOMEM, 503);
+    if (m->err < 0 || m->over) return m->err;
+    m->part = NULL;
+    int err = m->delimited ? 1 : take_delimiter(m);
+    if (err > 0) return take_head(m, part);
+    m->over = err == 0; /* what follows is an epilogue */
+    return err;
+}
+
 /* One whose wait has ended early is repeated: it goes on where that one was. */
 int torc_multipart_next(torc_req *rq, torc_part **part)
 {
-    int err;
-    struct multipart *m = multipart_of(rq, &err);
     *part = NULL;
-    if (!m) return err;
-    if (m->busy) return -EBUSY;
-    if (m->err < 0 || m->over) return m->err;
-    m->part = NULL;
-    err = m->delimited ? 1 : take_delimiter(m);
-    if (err > 0) return take_head(m, part);
-    m->over = err == 0; /* what follows is an epilogue */
+    int err = request_take_body(rq);
+    if (err < 0) return err;
+    err = next_part(rq, part);
+    request_leave_body(rq);
     return err;
 }
 
@@ -342,15 +342,11 @@ torc_slice torc_part_header(const torc_part *part, const char *name)
     return (slice){NULL, 0};
 }
 
-ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
+/* Of a part whose content can be read, for a call that has taken the body. */
+static ssize_t read_content(struct torc_part *part, void *buf, size_t size)
 {
     struct multipart *m = part->of;
-    int err = scope_refuses(request_scope(rq));
-    if (err < 0) return err;
-    if (m->busy) return -EBUSY;
-    if (m->err < 0) return m->err;
-    if (m->part != part) return -EINVAL;
-    err = size ? look(m) : 0;
+    int err = size ? look(m) : 0;
     if (err < 0) return err;
     size_t n = size < m->content ? size : m->content;
     if (n) memcpy(buf, m->window + m->at, n);
@@ -358,7 +354,27 @@ ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
     return (ssize_t)n;
 }
 
-static ssize_t read_more(torc_req *rq, struct torc_part *p)
+/* Takes the body, if the content can be read. */
+static int take_content(struct torc_req *rq, const struct torc_part *part)
+{
+    const struct multipart *m = part->of;
+    int err = request_take_body(rq);
+    if (err < 0) return err;
+    err = m->err < 0 ? m->err : m->part != part ? -EINVAL : 0;
+    if (err < 0) request_leave_body(rq);
+    return err;
+}
+
+ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
+{
+    ssize_t n = take_content(rq, part);
+    if (n < 0) return n;
+    n = read_content(part, buf, size);
+    request_leave_body(rq);
+    return n;
+}
+
+static ssize_t read_more(struct torc_req *rq, struct torc_part *p)
 {
     enum { FIRST = 1024 };
     if (p->len == p->cap) {
@@ -367,18 +383,18 @@ static ssize_t read_more(torc_req *rq, struct torc_part *p)
         if (err < 0) return err;
         p->cap += more;
     }
-    ssize_t n = torc_part_read(rq, p, p->all + p->len, p->cap - p->len);
+    ssize_t n = read_content(p, p->all + p->len, p->cap - p->len);
     if (n > 0) p->len += (size_t)n;
     return n;
 }
 
 int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content)
 {
-    ssize_t n = scope_refuses(request_scope(rq));
     *content = (slice){NULL, 0};
+    ssize_t n = take_content(rq, part);
     if (n < 0) return (int)n;
-    if (part->of->busy) return -EBUSY; /* another fiber may be reading into that memory */
     while ((n = read_more(rq, part)) > 0) continue;
+    request_leave_body(rq);
     if (n < 0) return (int)n;
     *content = slice_of(part->all, part->len);
     part->all = NULL;

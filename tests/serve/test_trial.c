@@ -184,6 +184,23 @@ static void reads_all(torc_req *rq, void *arg)
     if (seen == 0) torc_reply(rq, 200, NULL, body);
 }
 
+static int reads_all_apart(torc_req *rq, void *arg)
+{
+    reads_all(rq, arg);
+    return 0;
+}
+
+/* One fiber reads all; another comes while it waits. */
+static void reads_twice(torc_req *rq, void *arg)
+{
+    char buf[64];
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, reads_all_apart, NULL);
+    assert_int_equal(torc_body_read(rq, buf, sizeof buf), -EBUSY);
+    torc_group_join(g);
+}
+
 static void closes(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -277,6 +294,7 @@ static int open_all(void **state)
         {"POST", "/parts", reads_parts},
         {"POST", "/all", reads_all},
         {"POST", "/less", reads_all},
+        {"POST", "/twice", reads_twice},
         {"GET", "/closes", closes},
         {"GET", "/end", awaits_the_end},
         {"GET", "/measures", measures},
@@ -520,6 +538,10 @@ static void bodies_are_read_in_any_way(void **state)
     rq.fields = "Content-Type: text/plain\r\n";
     assert_int_equal(torc_test_run(t, &rq), 0);
     assert_int_equal(torc_test_status(t), 415);
+    rq = (torc_test_request){
+        .method = "POST", .target = "/twice", .body = TORC_S("by one fiber"), .piece = 3};
+    assert_int_equal(torc_test_run(t, &rq), 0);
+    is(torc_test_body(t), "by one fiber");
 }
 
 static void bodies_have_limits_and_ends(void **state)

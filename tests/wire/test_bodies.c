@@ -1,0 +1,196 @@
+/* Who reads a body, on the engine in memory: one call at a time, from its beginning until it has
+ * returned. */
+
+#include "rig.h"
+
+#include "http/request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define HEAD    "--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\n"
+#define TAIL    "\r\n--xyz--"
+#define CONTENT "0123456789abcdefghijklmnopqrstuvwxyz"
+
+static char directory[] = "/tmp/torc-test-bodies-XXXXXX";
+static struct rig rig;
+
+/* What one fiber has read; the error is that of its last call. */
+static struct {
+    char bytes[1024];
+    size_t n;
+    int err;
+} got;
+
+static void keep(const void *bytes, size_t n)
+{
+    assert_true(n <= sizeof got.bytes - got.n);
+    if (n) memcpy(got.bytes + got.n, bytes, n);
+    got.n += n;
+}
+
+static int by_all(torc_req *rq, void *arg)
+{
+    torc_slice body;
+    (void)arg;
+    got.err = torc_body_all(rq, &body);
+    keep(body.ptr, body.len);
+    return 0;
+}
+
+static void keep_file(torc_req *rq, torc_file *file, int64_t size)
+{
+    assert_true(size <= (int64_t)(sizeof got.bytes - got.n));
+    if (size == 0) return;
+    assert_int_equal(torc_file_read(rq, file, got.bytes + got.n, (size_t)size, 0), size);
+    got.n += (size_t)size;
+}
+
+static int by_file(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    int64_t size;
+    (void)arg;
+    assert_int_equal(torc_file_temp(rq, directory, &file), 0);
+    got.err = torc_body_file(rq, file, &size);
+    keep_file(rq, file, size);
+    return 0;
+}
+
+static int by_form(torc_req *rq, void *arg)
+{
+    (void)arg;
+    got.err = torc_form_read(rq);
+    torc_slice value = torc_form(rq, "a");
+    keep(value.ptr, value.len);
+    return 0;
+}
+
+static int by_part(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    torc_slice content;
+    (void)arg;
+    got.err = torc_multipart_next(rq, &part);
+    if (got.err > 0) got.err = torc_part_all(rq, part, &content);
+    if (got.err < 0) return 0;
+    keep(content.ptr, content.len);
+    got.err = torc_multipart_next(rq, &part);
+    return 0;
+}
+
+/* ---- a call that comes when the body has come, and before its reader has resumed ---- */
+
+static torc_task *reads;
+static struct wait *sleeper;
+static ssize_t stolen; /* result of the other call */
+
+static int comes_between(torc_req *rq, void *arg)
+{
+    char buf[64];
+    struct wait w = {.what = "test"};
+    (void)arg;
+    sleeper = &w;
+    assert_int_equal(wait_park(request_scope(rq), &w, NULL), 0);
+    sleeper = NULL;
+    stolen = torc_body_read(rq, buf, sizeof buf);
+    return 0;
+}
+
+/* A POST reads by two fibers; a GET wakes the second. */
+static void two_fibers(torc_req *rq, void *arg)
+{
+    (void)arg;
+    if (torc_slice_eq(torc_method(rq), TORC_S("GET"))) {
+        wait_wake(sleeper, 0);
+        torc_reply(rq, 204, NULL, TORC_S(""));
+        return;
+    }
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, reads, NULL), 0);
+    assert_int_equal(torc_spawn(g, comes_between, NULL), 0);
+    assert_int_equal(torc_group_join(g), 0);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+static void push_head(struct mem_client *m, const char *type, size_t length)
+{
+    char head[256];
+    int n =
+        snprintf(head, sizeof head,
+                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                 type, length);
+    mem_push(m, head, (size_t)n);
+}
+
+/* The second fiber is woken, and after it, in the same turn, the first, by a part of the body. */
+static void read_by_two(torc_task *fn, const char *type, const char *body, size_t cut)
+{
+    static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    size_t n, length = strlen(body);
+    memset(&got, 0, sizeof got);
+    reads = fn;
+    rig_open(&rig, two_fibers, NULL);
+    struct mem_client *other = mem_connect(&rig.core.io);
+    rig_run(&rig);
+    struct mem_client *m = mem_connect(&rig.core.io);
+    push_head(m, type, length);
+    rig_run(&rig);
+    assert_non_null(sleeper);
+    mem_push(other, get, sizeof get - 1);
+    mem_push(m, body, cut);
+    rig_run(&rig);
+    assert_null(sleeper);
+    mem_push(m, body + cut, length - cut);
+    mem_push_end(other);
+    mem_push_end(m);
+    rig_run(&rig);
+    must_have(mem_out(m, &n), "HTTP/1.1 204 ");
+    assert_true(mem_ended(m) && mem_ended(other));
+    mem_free(&rig.core.io, m);
+    mem_free(&rig.core.io, other);
+    rig_close(&rig);
+    assert_int_equal(stolen, -EBUSY);
+    assert_int_equal(got.err, 0);
+}
+
+static void no_call_comes_between(void **state)
+{
+    static const struct {
+        torc_task *fn;
+        const char *type, *body, *read;
+    } cases[] = {
+        {by_all, "text/plain", CONTENT, CONTENT},
+        {by_file, "text/plain", CONTENT, CONTENT},
+        {by_form, "application/x-www-form-urlencoded", "a=" CONTENT, CONTENT},
+        {by_part, "multipart/form-data; boundary=xyz", HEAD CONTENT TAIL, CONTENT},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t cut = 1; cut < strlen(cases[i].body); cut++) {
+            read_by_two(cases[i].fn, cases[i].type, cases[i].body, cut);
+            assert_int_equal(got.n, strlen(cases[i].read));
+            assert_memory_equal(got.bytes, cases[i].read, got.n);
+        }
+}
+
+static int make_directory(void **state)
+{
+    (void)state;
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    return rmdir(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_call_comes_between),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
