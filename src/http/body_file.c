@@ -71,8 +71,7 @@ static int copy(struct body_file *b, char *const buf[2], size_t size)
     }
 }
 
-/* The response, unless the handler gives another. */
-static void note_failure(torc_req *rq, int err)
+void file_fail_body(struct torc_req *rq, int err)
 {
     http_warn(rq->ctx, WARN_FILE, "cannot write a body to a file: %s", strerror(-err));
     request_fail_body(rq, err, status_of_write(err));
@@ -89,7 +88,7 @@ static int begin_and_copy(struct torc_req *rq, struct torc_file *file, int64_t *
     if (!buf) return request_fail_body(rq, -ENOMEM, 503);
     int err = copy(&b, (char *const[]){buf, buf + piece}, piece);
     *size = b.written;
-    if (err < 0 && !rq->body_failed && !b.scope->cancelled) note_failure(rq, err);
+    if (err < 0 && !rq->body_failed && !b.scope->cancelled) file_fail_body(rq, err);
     return err;
 }
 

@@ -3,8 +3,8 @@
 #include "http/fields/delimiter.h"
 #include "http/fields/field.h"
 #include "http/fields/parameter.h"
+#include "http/file.h"
 #include "http/form.h"
-#include "http/status.h"
 
 #include <errno.h>
 
@@ -403,11 +403,11 @@ int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content)
 }
 
 /* Fills `buf`, unless the content ends. */
-static ssize_t read_piece(torc_req *rq, torc_part *part, char *buf)
+static ssize_t read_piece(struct torc_part *part, char *buf)
 {
     size_t n = 0;
     while (n < PIECE) {
-        ssize_t got = torc_part_read(rq, part, buf + n, PIECE - n);
+        ssize_t got = read_content(part, buf + n, PIECE - n);
         if (got < 0) return got;
         if (got == 0) break;
         n += (size_t)got;
@@ -415,18 +415,30 @@ static ssize_t read_piece(torc_req *rq, torc_part *part, char *buf)
     return (ssize_t)n;
 }
 
+static int copy(struct torc_part *part, char *buf, struct torc_file *file, int64_t *size)
+{
+    struct torc_req *rq = part->of->rq;
+    for (;;) {
+        ssize_t n = read_piece(part, buf), done = n;
+        if (n > 0) done = torc_file_write(rq, file, buf, (size_t)n, *size);
+        if (n > 0 && done < 0 && !rq->scope.cancelled) file_fail_body(rq, (int)done);
+        if (done <= 0) return (int)done;
+        *size += done;
+    }
+}
+
 int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size)
 {
     struct multipart *m = part->of;
     *size = 0;
-    if (!m->piece) m->piece = arena_alloc_aligned(&rq->arena, PIECE, 1);
-    if (!m->piece) return fail(m, -ENOMEM, 503);
-    for (;;) {
-        ssize_t n = read_piece(rq, part, m->piece), done = n;
-        if (n > 0) done = torc_file_write(rq, file, m->piece, (size_t)n, *size);
-        if (n > 0 && done < 0 && !rq->scope.cancelled)
-            request_fail_body(rq, 0, status_of_write((int)done));
-        if (done <= 0) return (int)done;
-        *size += done;
+    int err = take_content(rq, part);
+    if (err < 0) return err;
+    if (!file->writable) {
+        err = -EBADF;
+    } else {
+        if (!m->piece) m->piece = arena_alloc_aligned(&rq->arena, PIECE, 1);
+        err = m->piece ? copy(part, m->piece, file, size) : fail(m, -ENOMEM, 503);
     }
+    request_leave_body(rq);
+    return err;
 }

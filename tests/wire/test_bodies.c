@@ -3,10 +3,13 @@
 
 #include "rig.h"
 
+#include "../base/random.h"
+
 #include "http/request.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #define HEAD    "--xyz\r\nContent-Disposition: form-data; name=a\r\n\r\n"
@@ -175,6 +178,124 @@ static void no_call_comes_between(void **state)
         }
 }
 
+/* ---- calls that come while a part is written to a file ---- */
+
+enum { LONG = 100 * 1000 }; /* several times what is written at once */
+enum { IN_CALL = INT_MAX };
+
+static char content[LONG];
+
+struct to_file {
+    torc_part *part;
+    torc_file *file;
+    int64_t size;
+    int err;
+};
+
+static int writes(torc_req *rq, void *arg)
+{
+    struct to_file *w = arg;
+    w->err = IN_CALL;
+    w->err = torc_part_file(rq, w->part, w->file, &w->size);
+    return 0;
+}
+
+static void open_for(struct to_file *w, torc_req *rq, torc_part *part)
+{
+    *w = (struct to_file){.part = part};
+    assert_int_equal(torc_file_temp(rq, directory, &w->file), 0);
+}
+
+/* A form whose one part has the first `n` bytes of `content`; returns what the client gets. */
+static const char *post_part(torc_handler *handler, void *arg, size_t n)
+{
+    static char body[sizeof HEAD + LONG + sizeof TAIL];
+    size_t at = (size_t)sprintf(body, HEAD), len;
+    memcpy(body + at, content, n);
+    at += n;
+    at += (size_t)sprintf(body + at, TAIL);
+    rig_open(&rig, handler, arg);
+    rig.core.limits.max_body = sizeof body;
+    struct mem_client *m = mem_connect(&rig.core.io);
+    push_head(m, "multipart/form-data; boundary=xyz", at);
+    mem_push(m, body, at);
+    mem_push_end(m);
+    rig_run(&rig);
+    const char *out = mem_out(m, &len);
+    snprintf(rig.out, sizeof rig.out, "%.*s", (int)len, out);
+    assert_true(mem_ended(m));
+    mem_free(&rig.core.io, m);
+    rig_close(&rig);
+    return rig.out;
+}
+
+static void two_files(torc_req *rq, void *arg)
+{
+    static char back[LONG + 1];
+    struct to_file first, second = {0};
+    torc_part *part, *none;
+    torc_slice all;
+    size_t length = *(size_t *)arg;
+    assert_int_equal(torc_multipart_next(rq, &part), 1);
+    open_for(&first, rq, part);
+    open_for(&second, rq, part);
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, writes, &first), 0);
+    assert_int_equal(first.err, IN_CALL);
+    for (; first.err == IN_CALL; torc_sleep(rq, 0)) {
+        writes(rq, &second);
+        assert_int_equal(second.err, -EBUSY);
+        assert_int_equal(second.size, 0);
+        assert_int_equal(torc_part_read(rq, part, back, sizeof back), -EBUSY);
+        assert_int_equal(torc_part_all(rq, part, &all), -EBUSY);
+        assert_int_equal(torc_multipart_next(rq, &none), -EBUSY);
+        assert_int_equal(torc_body_read(rq, back, sizeof back), -EBUSY);
+    }
+    assert_int_equal(torc_group_join(g), 0);
+    assert_int_equal(first.err, 0);
+    assert_int_equal(first.size, length);
+    assert_int_equal(torc_file_read(rq, first.file, back, sizeof back, 0), length);
+    assert_memory_equal(back, content, length);
+    assert_int_equal(torc_multipart_next(rq, &part), 0);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+static void a_part_is_written_by_one_call(void **state)
+{
+    static size_t lengths[] = {1000, LONG}; /* the first has come when it is read */
+    (void)state;
+    for (size_t i = 0; i < LONG; i++) content[i] = "\r\n--xyz"[random_below(6)];
+    for (int i = 0; i < 2; i++) must_have(post_part(two_files, &lengths[i], lengths[i]), " 204 ");
+}
+
+/* What is refused at once takes nothing of the part, and needs no memory. */
+static void to_no_file(torc_req *rq, void *arg)
+{
+    struct to_file w;
+    char name[64], back[10];
+    (void)arg;
+    assert_int_equal(torc_multipart_next(rq, &w.part), 1);
+    snprintf(name, sizeof name, "%s/file", directory);
+    int fd = open(name, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(torc_file_open(rq, name, &w.file), 0);
+    close(fd);
+    unlink(name);
+    size_t used = rq->arena.used;
+    writes(rq, &w);
+    assert_int_equal(w.err, -EBADF);
+    assert_int_equal(rq->arena.used, used);
+    assert_int_equal(torc_part_read(rq, w.part, back, sizeof back), sizeof back);
+    assert_memory_equal(back, content, sizeof back);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+static void a_file_that_cannot_be_written_takes_nothing(void **state)
+{
+    (void)state;
+    must_have(post_part(to_no_file, NULL, 1000), " 204 ");
+    must_have(post_part(to_no_file, NULL, LONG), " 204 ");
+}
+
 static int make_directory(void **state)
 {
     (void)state;
@@ -191,6 +312,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_call_comes_between),
+        cmocka_unit_test(a_part_is_written_by_one_call),
+        cmocka_unit_test(a_file_that_cannot_be_written_takes_nothing),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
