@@ -418,10 +418,11 @@ static ssize_t read_piece(struct torc_part *part, char *buf)
 static int copy(struct torc_part *part, char *buf, struct torc_file *file, int64_t *size)
 {
     struct torc_req *rq = part->of->rq;
+    const struct scope *scope = request_scope(rq);
     for (;;) {
         ssize_t n = read_piece(part, buf), done = n;
         if (n > 0) done = torc_file_write(rq, file, buf, (size_t)n, *size);
-        if (n > 0 && done < 0 && !rq->scope.cancelled) file_fail_body(rq, (int)done);
+        if (n > 0 && done < 0 && !scope->cancelled) file_fail_body(rq, (int)done);
         if (done <= 0) return (int)done;
         *size += done;
     }

@@ -134,6 +134,33 @@ static void is_short(torc_req *rq, void *arg)
     torc_write(rq, "four", 4);
 }
 
+static int sends_file(torc_req *rq, void *arg)
+{
+    seen = torc_send_file(rq, arg, 0, torc_file_size(arg));
+    return 0;
+}
+
+static int fails(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -ECANCELED;
+}
+
+/* A group ends the sending of a file of several pieces, but not the response. */
+static void cuts_file(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    assert_int_equal(torc_file_temp(rq, directory, &file), 0);
+    assert_int_equal(torc_file_write(rq, file, "end", 3, 999999), 3);
+    assert_int_equal(torc_start(rq, 200, "text/plain", -1), 0);
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, sends_file, file);
+    torc_spawn(g, fails, NULL);
+    torc_group_join(g);
+    assert_int_equal(torc_write(rq, "cut", 3), 0);
+}
+
 static void gives(torc_req *rq, void *arg)
 {
     char *large = malloc(20000);
@@ -287,6 +314,7 @@ static int open_all(void **state)
         {"GET", "/others", waits_for_others},
         {"POST", "/keeps", keeps},
         {"GET", "/short", is_short},
+        {"GET", "/cut", cuts_file},
         {"GET", "/gives", gives},
         {"GET", "/nothing", gives_nothing},
         {"GET", "/peer", tells_peer},
@@ -460,6 +488,11 @@ static void requests_end_early(void **state)
     assert_int_equal(seen, -ETIMEDOUT);
     assert_int_equal(get("/short"), -EPIPE);
     assert_int_equal(get("/hello/again"), 0);
+    assert_int_equal(get("/cut"), 0);
+    assert_int_equal(seen, -ECANCELED);
+    torc_slice sent = torc_test_body(t);
+    assert_true(sent.len >= 3);
+    is((torc_slice){sent.ptr + sent.len - 3, 3}, "cut");
 }
 
 static void clients_have_addresses(void **state)

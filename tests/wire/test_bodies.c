@@ -57,7 +57,7 @@ static int by_file(torc_req *rq, void *arg)
     (void)arg;
     assert_int_equal(torc_file_temp(rq, directory, &file), 0);
     got.err = torc_body_file(rq, file, &size);
-    keep_file(rq, file, size);
+    if (got.err == 0) keep_file(rq, file, size);
     return 0;
 }
 
@@ -85,23 +85,36 @@ static int by_part(torc_req *rq, void *arg)
 
 /* ---- a call that comes when the body has come, and before its reader has resumed ---- */
 
-static torc_task *reads;
+static torc_task *reads, *between;
 static struct wait *sleeper;
 static ssize_t stolen; /* result of the other call */
+
+static void sleep_between(torc_req *rq)
+{
+    struct wait w = {.what = "test"};
+    sleeper = &w;
+    assert_int_equal(wait_park(request_scope(rq), &w, NULL), 0);
+    sleeper = NULL;
+}
 
 static int comes_between(torc_req *rq, void *arg)
 {
     char buf[64];
-    struct wait w = {.what = "test"};
     (void)arg;
-    sleeper = &w;
-    assert_int_equal(wait_park(request_scope(rq), &w, NULL), 0);
-    sleeper = NULL;
+    sleep_between(rq);
     stolen = torc_body_read(rq, buf, sizeof buf);
     return 0;
 }
 
-/* A POST reads by two fibers; a GET wakes the second. */
+static int ends_group(torc_req *rq, void *arg)
+{
+    (void)arg;
+    sleep_between(rq);
+    return -ECANCELED;
+}
+
+/* A POST reads by two fibers, and gives a response that ends where it returns; a GET wakes the
+ * second. */
 static void two_fibers(torc_req *rq, void *arg)
 {
     (void)arg;
@@ -112,9 +125,10 @@ static void two_fibers(torc_req *rq, void *arg)
     }
     torc_group *g = torc_group_open(rq);
     assert_int_equal(torc_spawn(g, reads, NULL), 0);
-    assert_int_equal(torc_spawn(g, comes_between, NULL), 0);
-    assert_int_equal(torc_group_join(g), 0);
-    torc_reply(rq, 204, NULL, TORC_S(""));
+    assert_int_equal(torc_spawn(g, between, NULL), 0);
+    torc_group_join(g);
+    torc_start(rq, 200, "text/plain", -1);
+    torc_write(rq, "done", 4);
 }
 
 static void push_head(struct mem_client *m, const char *type, size_t length)
@@ -127,11 +141,23 @@ static void push_head(struct mem_client *m, const char *type, size_t length)
     mem_push(m, head, (size_t)n);
 }
 
-/* The second fiber is woken, and after it, in the same turn, the first, by a part of the body. */
-static void read_by_two(torc_task *fn, const char *type, const char *body, size_t cut)
+/* What a client got whose connection has ended. */
+static const char *take_out(struct mem_client *m)
+{
+    size_t n;
+    const char *out = mem_out(m, &n);
+    snprintf(rig.out, sizeof rig.out, "%.*s", (int)n, out);
+    assert_true(mem_ended(m));
+    mem_free(&rig.core.io, m);
+    return rig.out;
+}
+
+/* The second fiber is woken, and after it, in the same turn, the first, by the bytes of the body
+ * from one place to another. */
+static void read_by_two(torc_task *fn, const char *type, const char *body, size_t from, size_t to)
 {
     static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    size_t n, length = strlen(body);
+    size_t length = strlen(body);
     memset(&got, 0, sizeof got);
     reads = fn;
     rig_open(&rig, two_fibers, NULL);
@@ -139,23 +165,21 @@ static void read_by_two(torc_task *fn, const char *type, const char *body, size_
     rig_run(&rig);
     struct mem_client *m = mem_connect(&rig.core.io);
     push_head(m, type, length);
+    if (from) mem_push(m, body, from);
     rig_run(&rig);
     assert_non_null(sleeper);
     mem_push(other, get, sizeof get - 1);
-    mem_push(m, body, cut);
+    mem_push(m, body + from, to - from);
     rig_run(&rig);
     assert_null(sleeper);
-    mem_push(m, body + cut, length - cut);
+    if (to < length) mem_push(m, body + to, length - to);
     mem_push_end(other);
     mem_push_end(m);
     rig_run(&rig);
-    must_have(mem_out(m, &n), "HTTP/1.1 204 ");
-    assert_true(mem_ended(m) && mem_ended(other));
-    mem_free(&rig.core.io, m);
+    must_have(take_out(m), "\r\n\r\n4\r\ndone\r\n0\r\n\r\n");
+    assert_true(mem_ended(other));
     mem_free(&rig.core.io, other);
     rig_close(&rig);
-    assert_int_equal(stolen, -EBUSY);
-    assert_int_equal(got.err, 0);
 }
 
 static void no_call_comes_between(void **state)
@@ -170,11 +194,42 @@ static void no_call_comes_between(void **state)
         {by_part, "multipart/form-data; boundary=xyz", HEAD CONTENT TAIL, CONTENT},
     };
     (void)state;
+    between = comes_between;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (size_t cut = 1; cut < strlen(cases[i].body); cut++) {
-            read_by_two(cases[i].fn, cases[i].type, cases[i].body, cut);
+            read_by_two(cases[i].fn, cases[i].type, cases[i].body, 0, cut);
+            assert_int_equal(stolen, -EBUSY);
+            assert_int_equal(got.err, 0);
             assert_int_equal(got.n, strlen(cases[i].read));
             assert_memory_equal(got.bytes, cases[i].read, got.n);
+        }
+}
+
+static int by_part_file(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    torc_file *file;
+    int64_t size;
+    (void)arg;
+    assert_int_equal(torc_file_temp(rq, directory, &file), 0);
+    got.err = torc_multipart_next(rq, &part);
+    if (got.err > 0) got.err = torc_part_file(rq, part, file, &size);
+    return 0;
+}
+
+/* A group that ends what it does with the body ends no more than that: the response of the handler
+ * is whole. */
+static void a_group_fails_no_body(void **state)
+{
+    static torc_task *const tasks[] = {by_file, by_part, by_part_file};
+    static const char body[] = HEAD CONTENT TAIL;
+    const size_t length = sizeof body - 1;
+    (void)state;
+    between = ends_group;
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++)
+        for (size_t from = 0; from < length; from++) {
+            read_by_two(tasks[i], "multipart/form-data; boundary=xyz", body, from, length);
+            if (got.err) assert_int_equal(got.err, -ECANCELED); /* 0: no wait was left */
         }
 }
 
@@ -210,7 +265,7 @@ static void open_for(struct to_file *w, torc_req *rq, torc_part *part)
 static const char *post_part(torc_handler *handler, void *arg, size_t n)
 {
     static char body[sizeof HEAD + LONG + sizeof TAIL];
-    size_t at = (size_t)sprintf(body, HEAD), len;
+    size_t at = (size_t)sprintf(body, HEAD);
     memcpy(body + at, content, n);
     at += n;
     at += (size_t)sprintf(body + at, TAIL);
@@ -221,12 +276,9 @@ static const char *post_part(torc_handler *handler, void *arg, size_t n)
     mem_push(m, body, at);
     mem_push_end(m);
     rig_run(&rig);
-    const char *out = mem_out(m, &len);
-    snprintf(rig.out, sizeof rig.out, "%.*s", (int)len, out);
-    assert_true(mem_ended(m));
-    mem_free(&rig.core.io, m);
+    const char *out = take_out(m);
     rig_close(&rig);
-    return rig.out;
+    return out;
 }
 
 static void two_files(torc_req *rq, void *arg)
@@ -312,6 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_call_comes_between),
+        cmocka_unit_test(a_group_fails_no_body),
         cmocka_unit_test(a_part_is_written_by_one_call),
         cmocka_unit_test(a_file_that_cannot_be_written_takes_nothing),
     };
