@@ -497,7 +497,8 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
  * handler returns. The limit is --max-body; if --request-memory is given, the body counts as memory
  * that the request allocates. The errors of torc_body_read, -EMSGSIZE past either limit; -ENOMEM
  * without memory, for which 503 is the default response. On an error *body is absent; without a
- * body it is "". After -ETIME, -ECANCELED or -EBUSY it can be called again: nothing is lost. */
+ * body it is "". After -ETIME, -ECANCELED or -EBUSY it can be called again: nothing is lost. Any
+ * other error stays: every call that reads the body returns it from then on. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
@@ -510,8 +511,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
  * if the storage is full (-ENOSPC, -EDQUOT, -EFBIG), 503 without memory, otherwise 500. Give a file
  * of torc_file_temp its name (torc_file_link) once this has returned 0: then nobody sees a part of
  * a body, and a request that is cancelled leaves nothing behind. Meanwhile a function of a group
- * can tell the progress: torc_file_size. After an error, what was received and not written is lost,
- * so there is no second try. */
+ * can tell the progress: torc_file_size. What was received and not written is lost, so there is no
+ * second try: any error but -EBUSY and -EBADF stays, as of torc_body_all. */
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
 /* ---- forms ----------------------------------------------------------------------------------- */

@@ -71,12 +71,12 @@ static int read_all(struct torc_req *rq, struct begun_body *b)
 static int begin_and_read(struct torc_req *rq, slice *body)
 {
     struct begun_body *b = begin(rq);
-    if (!b) return request_fail_body(rq, -ENOMEM, 503);
-    int err = read_all(rq, b);
-    if (err < 0 && request_reads_on(rq, err)) return err;
+    int err = b ? read_all(rq, b) : request_fail_body(rq, -ENOMEM, 503);
+    if (err < 0 && !request_reads_on(rq, err)) rq->body_err = err;
+    if (err < 0) return err;
     release(&b->held);
-    if (err == 0) *body = slice_of(b->p, b->len);
-    return err;
+    *body = slice_of(b->p, b->len);
+    return 0;
 }
 
 int torc_body_all(torc_req *rq, torc_slice *body)

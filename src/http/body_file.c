@@ -100,7 +100,7 @@ int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
     if (!file->writable)
         err = -EBADF;
     else if (rq->head.has_body)
-        err = begin_and_copy(rq, file, size);
+        err = rq->body_err = begin_and_copy(rq, file, size);
     request_leave_body(rq);
     return err;
 }

@@ -13,7 +13,7 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->exchange = exchange;
     rq->ctx = ctx;
     scope_init(&rq->scope, ctx->io, &ctx->fibers, rq);
-    rq->cancelled = 0;
+    rq->cancelled = rq->body_err = 0;
     rq->response = (struct response){0};
     rq->host = (slice){0};
     rq->arrived = ctx->io->now;
@@ -370,6 +370,7 @@ int request_take_body(struct torc_req *rq)
     int refused = scope_refuses(request_scope(rq));
     if (refused) return refused;
     if (rq->body_taken) return -EBUSY;
+    if (rq->body_err < 0) return rq->body_err;
     rq->body_taken = true;
     return 0;
 }

@@ -62,12 +62,13 @@ struct torc_req {
     const struct route *route;
     struct target target;
     slice host;
-    uint64_t arrived;          /* io time of the turn in which its first byte arrived */
-    int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
-    uint16_t failed : 14;      /* status unless the handler gives another; or 0 */
-    uint16_t body_failed : 1;  /* a read of the body has failed */
-    uint16_t body_taken : 1;   /* see request_take_body */
-    uint16_t refused;          /* set where the route is router_refusal: the status */
+    uint64_t arrived;         /* io time of the turn in which its first byte arrived */
+    int cancelled;            /* 0, or why nothing more can be sent: a negative errno */
+    int body_err;             /* a part of the body is lost: the result of all that read on; or 0 */
+    uint16_t failed : 14;     /* status unless the handler gives another; or 0 */
+    uint16_t body_failed : 1; /* a read of the body has failed */
+    uint16_t body_taken : 1;  /* see request_take_body */
+    uint16_t refused;         /* set where the route is router_refusal: the status */
     bool close_after_response; /* no further request on this connection */
     uint64_t max_body;         /* bytes; set if a body follows, and kept; */
     uint64_t body_timeout;     /* ns: likewise */
@@ -120,8 +121,8 @@ static inline int request_fail_body(struct torc_req *rq, int err, unsigned statu
 }
 
 /* For a call that reads the body: it has the body for itself from here to request_leave_body, also
- * while it waits for something else, and until its fiber has resumed. 0; what refuses the wait; or
- * -EBUSY. */
+ * while it waits for something else, and until its fiber has resumed. 0; what refuses the wait;
+ * -EBUSY; or `body_err`. */
 int request_take_body(struct torc_req *rq);
 
 static inline void request_leave_body(struct torc_req *rq)

@@ -113,16 +113,21 @@ static int ends_group(torc_req *rq, void *arg)
     return -ECANCELED;
 }
 
+/* Whether it is a GET, which wakes who sleeps. */
+static bool wakes(torc_req *rq)
+{
+    if (!torc_slice_eq(torc_method(rq), TORC_S("GET"))) return false;
+    wait_wake(sleeper, 0);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+    return true;
+}
+
 /* A POST reads by two fibers, and gives a response that ends where it returns; a GET wakes the
  * second. */
 static void two_fibers(torc_req *rq, void *arg)
 {
     (void)arg;
-    if (torc_slice_eq(torc_method(rq), TORC_S("GET"))) {
-        wait_wake(sleeper, 0);
-        torc_reply(rq, 204, NULL, TORC_S(""));
-        return;
-    }
+    if (wakes(rq)) return;
     torc_group *g = torc_group_open(rq);
     assert_int_equal(torc_spawn(g, reads, NULL), 0);
     assert_int_equal(torc_spawn(g, between, NULL), 0);
@@ -152,15 +157,20 @@ static const char *take_out(struct mem_client *m)
     return rig.out;
 }
 
-/* The second fiber is woken, and after it, in the same turn, the first, by the bytes of the body
- * from one place to another. */
-static void read_by_two(torc_task *fn, const char *type, const char *body, size_t from, size_t to)
+/* A POST whose body comes in up to three steps; with the second one, `from` and `to`, comes a GET,
+ * before it in the same turn. `limits` may be NULL. */
+static void read_in_turn(torc_handler *handler, const char *type, const char *body, size_t from,
+                         size_t to, const struct http_limits *limits)
 {
     static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     size_t length = strlen(body);
     memset(&got, 0, sizeof got);
-    reads = fn;
-    rig_open(&rig, two_fibers, NULL);
+    rig_open(&rig, handler, NULL);
+    if (limits) {
+        rig.core.limits.body_timeout = limits->body_timeout;
+        rig.core.limits.request_memory = limits->request_memory;
+        rig.core.limits.body_memory = limits->body_memory;
+    }
     struct mem_client *other = mem_connect(&rig.core.io);
     rig_run(&rig);
     struct mem_client *m = mem_connect(&rig.core.io);
@@ -176,10 +186,18 @@ static void read_by_two(torc_task *fn, const char *type, const char *body, size_
     mem_push_end(other);
     mem_push_end(m);
     rig_run(&rig);
-    must_have(take_out(m), "\r\n\r\n4\r\ndone\r\n0\r\n\r\n");
+    take_out(m);
     assert_true(mem_ended(other));
     mem_free(&rig.core.io, other);
     rig_close(&rig);
+}
+
+/* The second fiber is woken, and after it, in the same turn, the first. */
+static void read_by_two(torc_task *fn, const char *type, const char *body, size_t from, size_t to)
+{
+    reads = fn;
+    read_in_turn(two_fibers, type, body, from, to, NULL);
+    must_have(rig.out, "\r\n\r\n4\r\ndone\r\n0\r\n\r\n");
 }
 
 static void no_call_comes_between(void **state)
@@ -231,6 +249,63 @@ static void a_group_fails_no_body(void **state)
             read_by_two(tasks[i], "multipart/form-data; boundary=xyz", body, from, length);
             if (got.err) assert_int_equal(got.err, -ECANCELED); /* 0: no wait was left */
         }
+}
+
+/* ---- calls that come after one that failed ---- */
+
+static int by_read(torc_req *rq, void *arg)
+{
+    char buf[64];
+    (void)arg;
+    got.err = (int)torc_body_read(rq, buf, sizeof buf);
+    return 0;
+}
+
+static int first_err;
+
+/* The rest of the body comes between the first call and the others. */
+static void reads_again(torc_req *rq, void *arg)
+{
+    static torc_task *const tasks[] = {by_all, by_file, by_read, by_form, by_part};
+    torc_slice type = torc_header(rq, "Content-Type");
+    (void)arg;
+    if (wakes(rq)) return;
+    reads(rq, NULL);
+    first_err = got.err;
+    sleep_between(rq);
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        if (tasks[i] == by_form && type.ptr[0] != 'a') continue; /* application/... */
+        if (tasks[i] == by_part && type.ptr[0] != 'm') continue;
+        tasks[i](rq, NULL);
+        assert_int_equal(got.err, first_err);
+    }
+    assert_int_equal(got.n, 0);
+}
+
+static void an_error_that_loses_bytes_stays(void **state)
+{
+    static const struct http_limits hurry = {.body_timeout = NS_PER_MS, .request_memory = 1 << 20},
+                                    little = {.body_timeout = NS_PER_S, .request_memory = 600};
+    static const char type[] = "multipart/form-data; boundary=xyz";
+    static const char form[] = "application/x-www-form-urlencoded";
+    static torc_task *const whole[] = {by_all, by_file};
+    char large[2000];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        reads = whole[i];
+        read_in_turn(reads_again, form, "a=" CONTENT, 10, sizeof "a=" CONTENT - 1, &hurry);
+        must_have(rig.out, " 408 ");
+        assert_int_equal(first_err, -ETIMEDOUT);
+        read_in_turn(reads_again, type, HEAD CONTENT TAIL, 10, sizeof HEAD CONTENT TAIL - 1,
+                     &hurry);
+        assert_int_equal(first_err, -ETIMEDOUT);
+    }
+    reads = by_all;
+    memset(large, 'x', sizeof large);
+    large[sizeof large - 1] = '\0';
+    read_in_turn(reads_again, form, large, 0, 100, &little);
+    must_have(rig.out, " 413 ");
+    assert_int_equal(first_err, -EMSGSIZE);
 }
 
 /* ---- calls that come while a part is written to a file ---- */
@@ -365,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_call_comes_between),
         cmocka_unit_test(a_group_fails_no_body),
+        cmocka_unit_test(an_error_that_loses_bytes_stays),
         cmocka_unit_test(a_part_is_written_by_one_call),
         cmocka_unit_test(a_file_that_cannot_be_written_takes_nothing),
     };
