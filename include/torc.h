@@ -554,7 +554,7 @@ typedef struct torc_part torc_part;
  *   -ENOMEM    past --request-memory, which the heads of all parts take; 503
  * where the status is the default response. On an error, and at the end, *part is NULL. After
  * -ETIME, -ECANCELED or -EBUSY it can be called again, and so can the functions below that read:
- * nothing is lost, but by torc_part_file. Any other error stays. */
+ * nothing is lost, but by torc_part_file. Any other error stays, for those functions as well. */
 TORC_API int torc_multipart_next(torc_req *rq, torc_part **part);
 
 /* What the client says of a part: the name of the field, of the file, absent where there is none,
@@ -572,11 +572,13 @@ TORC_API torc_slice torc_part_header(const torc_part *part, const char *name);
 TORC_API ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size);
 
 /* WAITS. Reads the rest of the content into memory of the request, as torc_body_all and with its
- * limits and errors, and those of torc_part_read. */
+ * limits and errors, and those of torc_part_read. Where the memory does not suffice the error stays
+ * for this part: torc_multipart_next goes on behind it. */
 TORC_API int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content);
 
 /* WAITS. Writes the rest of the content to a file that can be written, from offset 0 on, as
- * torc_body_file, and with its errors and those of torc_part_read. */
+ * torc_body_file, and with its errors and those of torc_part_read. Any but -EBUSY, -EINVAL and
+ * -EBADF stays for this part: torc_multipart_next goes on behind it, if it can. */
 TORC_API int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size);
 
 /* ---- response -------------------------------------------------------------------------------- */

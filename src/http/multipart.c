@@ -40,6 +40,7 @@ struct torc_part {
     slice head;      /* field lines, each with its line end */
     char *all;       /* memory of torc_part_all, */
     size_t len, cap; /* and what it has: a wait that ends early loses nothing */
+    int err;         /* of all that reads on: a part of the content is lost; or 0 */
 };
 
 static void release(struct request_resource *r)
@@ -360,7 +361,7 @@ static int take_content(struct torc_req *rq, const struct torc_part *part)
     const struct multipart *m = part->of;
     int err = request_take_body(rq);
     if (err < 0) return err;
-    err = m->err < 0 ? m->err : m->part != part ? -EINVAL : 0;
+    err = m->err < 0 ? m->err : m->part != part ? -EINVAL : part->err;
     if (err < 0) request_leave_body(rq);
     return err;
 }
@@ -380,7 +381,7 @@ static ssize_t read_more(struct torc_req *rq, struct torc_part *p)
     if (p->len == p->cap) {
         size_t more = p->cap ? p->cap : FIRST;
         int err = request_grow_body(rq, &p->all, p->cap, more);
-        if (err < 0) return err;
+        if (err < 0) return p->err = err;
         p->cap += more;
     }
     ssize_t n = read_content(p, p->all + p->len, p->cap - p->len);
@@ -438,7 +439,8 @@ int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size
         err = -EBADF;
     } else {
         if (!m->piece) m->piece = arena_alloc_aligned(&rq->arena, PIECE, 1);
-        err = m->piece ? copy(part, m->piece, file, size) : fail(m, -ENOMEM, 503);
+        err = m->piece ? copy(part, m->piece, file, size) : request_fail_body(rq, -ENOMEM, 503);
+        part->err = err;
     }
     request_leave_body(rq);
     return err;

@@ -346,6 +346,8 @@ static const char *post_part(torc_handler *handler, void *arg, size_t n)
     at += (size_t)sprintf(body + at, TAIL);
     rig_open(&rig, handler, arg);
     rig.core.limits.max_body = sizeof body;
+    rig.core.limits.request_memory = LONG;
+    rig.core.limits.body_memory = false;
     struct mem_client *m = mem_connect(&rig.core.io);
     push_head(m, "multipart/form-data; boundary=xyz", at);
     mem_push(m, body, at);
@@ -354,6 +356,12 @@ static const char *post_part(torc_handler *handler, void *arg, size_t n)
     const char *out = take_out(m);
     rig_close(&rig);
     return out;
+}
+
+static int fails(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -ECANCELED;
 }
 
 static void two_files(torc_req *rq, void *arg)
@@ -423,6 +431,58 @@ static void a_file_that_cannot_be_written_takes_nothing(void **state)
     must_have(post_part(to_no_file, NULL, LONG), " 204 ");
 }
 
+/* ---- a part that is not to be had as a whole ---- */
+
+static void try_part(torc_req *rq, torc_part *part, int err)
+{
+    torc_slice all;
+    struct to_file w;
+    char byte;
+    assert_int_equal(torc_part_all(rq, part, &all), err);
+    assert_null(all.ptr);
+    assert_int_equal(torc_part_read(rq, part, &byte, 1), err);
+    open_for(&w, rq, part);
+    writes(rq, &w);
+    assert_int_equal(w.err, err);
+    assert_int_equal(w.size, 0);
+}
+
+/* It needs more memory than there is. */
+static void too_large(torc_req *rq, void *arg)
+{
+    torc_part *part;
+    (void)arg;
+    assert_int_equal(torc_multipart_next(rq, &part), 1);
+    for (int i = 0; i < 2; i++) try_part(rq, part, -EMSGSIZE);
+    assert_int_equal(torc_multipart_next(rq, &part), 0);
+}
+
+/* A group ends the call that writes it. */
+static void partly_written(torc_req *rq, void *arg)
+{
+    struct to_file w;
+    torc_part *part;
+    (void)arg;
+    assert_int_equal(torc_multipart_next(rq, &part), 1);
+    open_for(&w, rq, part);
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, writes, &w), 0);
+    assert_int_equal(w.err, IN_CALL);
+    assert_int_equal(torc_spawn(g, fails, NULL), 0);
+    assert_int_equal(torc_group_join(g), -ECANCELED);
+    assert_int_equal(w.err, -ECANCELED);
+    try_part(rq, part, -ECANCELED);
+    assert_int_equal(torc_multipart_next(rq, &part), 0);
+    torc_reply(rq, 204, NULL, TORC_S(""));
+}
+
+static void an_error_that_loses_a_part_stays_for_it(void **state)
+{
+    (void)state;
+    must_have(post_part(too_large, NULL, LONG), " 413 ");
+    must_have(post_part(partly_written, NULL, LONG), " 204 ");
+}
+
 static int make_directory(void **state)
 {
     (void)state;
@@ -442,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_group_fails_no_body),
         cmocka_unit_test(an_error_that_loses_bytes_stays),
         cmocka_unit_test(a_part_is_written_by_one_call),
+        cmocka_unit_test(an_error_that_loses_a_part_stays_for_it),
         cmocka_unit_test(a_file_that_cannot_be_written_takes_nothing),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
