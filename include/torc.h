@@ -487,7 +487,7 @@ TORC_API void *torc_core_data(const torc_req *rq);
  *   -EPIPE      the client ended its stream (FIN) before the body was complete; 400
  *   -EMSGSIZE   the body exceeds --max-body; 413
  *   -EBADMSG    the framing is broken; 400
- *   -EBUSY      another fiber of the request reads
+ *   -EBUSY      another fiber is in a call that reads the body, this one or one below
  * or the error of a cancelled request. Sends 100 (Continue) first if the client expects it (RFC
  * 9110, 10.1.1). Of a body of 64 KiB or more that has a length, a `buf` of 8 KiB or more is
  * received into without a copy: large ones, such as 256 KiB of torc_alloc, take the least CPU. */
@@ -497,7 +497,8 @@ TORC_API ssize_t torc_body_read(torc_req *rq, void *buf, size_t size);
  * handler returns. The limit is --max-body; if --request-memory is given, the body counts as memory
  * that the request allocates. The errors of torc_body_read, -EMSGSIZE past either limit; -ENOMEM
  * without memory, for which 503 is the default response. On an error *body is absent; without a
- * body it is "". After -ETIME, -ECANCELED or -EBUSY it can be called again: nothing is lost. */
+ * body it is "". After -ETIME, -ECANCELED or -EBUSY it can be called again: nothing is lost. Any
+ * other error stays: every call that reads the body returns it from then on. */
 TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
 
 /* WAITS. Writes the request body to a file that can be written, from offset 0 on; what the file has
@@ -510,8 +511,8 @@ TORC_API int torc_body_all(torc_req *rq, torc_slice *body);
  * if the storage is full (-ENOSPC, -EDQUOT, -EFBIG), 503 without memory, otherwise 500. Give a file
  * of torc_file_temp its name (torc_file_link) once this has returned 0: then nobody sees a part of
  * a body, and a request that is cancelled leaves nothing behind. Meanwhile a function of a group
- * can tell the progress: torc_file_size. After an error, what was received and not written is lost,
- * so there is no second try. */
+ * can tell the progress: torc_file_size. What was received and not written is lost, so there is no
+ * second try: any error but -EBUSY and -EBADF stays, as of torc_body_all. */
 TORC_API int torc_body_file(torc_req *rq, torc_file *file, int64_t *size);
 
 /* ---- forms ----------------------------------------------------------------------------------- */
@@ -542,7 +543,7 @@ TORC_API bool torc_form_next(torc_req *rq, size_t *at, torc_slice *name, torc_sl
  *
  * The body passes through 16 KiB of the request's memory, however large it is. A part is valid
  * until the handler returns, its content until the next part is asked for. One fiber at a time
- * reads. */
+ * reads (-EBUSY). */
 typedef struct torc_part torc_part;
 
 /* WAITS for the next part, and skips what was not read of the one before. 1; 0 after the last one;
@@ -553,7 +554,7 @@ typedef struct torc_part torc_part;
  *   -ENOMEM    past --request-memory, which the heads of all parts take; 503
  * where the status is the default response. On an error, and at the end, *part is NULL. After
  * -ETIME, -ECANCELED or -EBUSY it can be called again, and so can the functions below that read:
- * nothing is lost, but by torc_part_file. Any other error stays. */
+ * nothing is lost, but by torc_part_file. Any other error stays, for those functions as well. */
 TORC_API int torc_multipart_next(torc_req *rq, torc_part **part);
 
 /* What the client says of a part: the name of the field, of the file, absent where there is none,
@@ -567,16 +568,17 @@ TORC_API torc_slice torc_part_type(const torc_part *part);
 TORC_API torc_slice torc_part_header(const torc_part *part, const char *name);
 
 /* WAITS. Reads up to `size` bytes of a part's content: a count, 0 at its end, the errors of
- * torc_multipart_next, -EINVAL once the next part was asked for, or -EBUSY if another fiber reads.
- */
+ * torc_multipart_next, and -EINVAL once the next part was asked for. */
 TORC_API ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size);
 
 /* WAITS. Reads the rest of the content into memory of the request, as torc_body_all and with its
- * limits and errors, and those of torc_part_read. */
+ * limits and errors, and those of torc_part_read. Where the memory does not suffice the error stays
+ * for this part: torc_multipart_next goes on behind it. */
 TORC_API int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content);
 
 /* WAITS. Writes the rest of the content to a file that can be written, from offset 0 on, as
- * torc_body_file, and with its errors and those of torc_part_read. */
+ * torc_body_file, and with its errors and those of torc_part_read. Any but -EBUSY, -EINVAL and
+ * -EBADF stays for this part: torc_multipart_next goes on behind it, if it can. */
 TORC_API int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size);
 
 /* ---- response -------------------------------------------------------------------------------- */

@@ -85,18 +85,41 @@ static int send_body(torc_req *rq, struct static_version *v, uint64_t from, uint
     return end_body(rq, static_body_send(rq, v, from, n, prepared));
 }
 
-static int send_whole(torc_req *rq, struct static_version *v)
+/* The fields that the handler has set: those of its next response, where this one fails. */
+struct own_fields {
+    char *ptr;
+    uint32_t len, cap;
+    bool typed;
+};
+
+static struct own_fields own_fields(const torc_req *rq)
 {
-    struct static_prepared prepared = static_body_prepare(rq, v, 0, v->size);
+    const struct response *r = &rq->response;
+    return (struct own_fields){r->fields, r->fields_len, r->fields_cap, r->type_field};
+}
+
+/* While this waits, another fiber may set some. */
+static struct static_prepared prepare(torc_req *rq, struct static_version *v, uint64_t from,
+                                      uint64_t n, struct own_fields *own)
+{
+    struct static_prepared p = static_body_prepare(rq, v, from, n);
+    *own = own_fields(rq);
+    return p;
+}
+
+static int send_whole(torc_req *rq, struct static_version *v, struct own_fields *own)
+{
+    struct static_prepared prepared = prepare(rq, v, 0, v->size, own);
     int err = start(rq, 200, slice_of(v->fields, v->fields_len), NULL, SLICE(""), v->size);
     return err ? err : send_body(rq, v, 0, v->size, &prepared);
 }
 
-static int send_range(torc_req *rq, struct static_version *v, const struct http_range *range)
+static int send_range(torc_req *rq, struct static_version *v, const struct http_range *range,
+                      struct own_fields *own)
 {
     char text[80];
     uint64_t length = range->to - range->from + 1;
-    struct static_prepared prepared = static_body_prepare(rq, v, range->from, length);
+    struct static_prepared prepared = prepare(rq, v, range->from, length, own);
     int n = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->from,
                      range->to, v->size);
     int err =
@@ -132,21 +155,20 @@ static bool make_boundary(char out[BOUNDARY_LEN + 1])
 }
 
 static int send_ranges(torc_req *rq, struct static_version *v, const struct http_range *range,
-                       int n)
+                       int n, struct own_fields *own)
 {
     static const char type_before[] = "multipart/byteranges; boundary=";
     char boundary[BOUNDARY_LEN + 1], head[PART_HEAD_MAX], tail[BOUNDARY_LEN + 9];
     char *type = torc_alloc(rq, sizeof type_before + BOUNDARY_LEN);
     /* A server may ignore the Range field. The parts would not have the handler's type. */
-    if (!type || has_type(rq) || !make_boundary(boundary)) return send_whole(rq, v);
+    if (!type || has_type(rq) || !make_boundary(boundary)) return send_whole(rq, v, own);
     snprintf(type, sizeof type_before + BOUNDARY_LEN, "%s%s", type_before, boundary);
     size_t tail_len = (size_t)snprintf(tail, sizeof tail, "\r\n--%s--\r\n", boundary);
     uint64_t length = tail_len;
     for (int i = 0; i < n; i++)
         length += part_head(head, boundary, v, &range[i]) + range[i].to - range[i].from + 1;
 
-    struct static_prepared prepared =
-        static_body_prepare(rq, v, range->from, range->to - range->from + 1);
+    struct static_prepared prepared = prepare(rq, v, range->from, range->to - range->from + 1, own);
     int err = start(rq, 206, slice_of(v->fields, v->ranges_len), type, SLICE(""), length);
     if (err < 0) return err;
     rq->response.writing = rq->response.revocable = true;
@@ -176,7 +198,7 @@ static int status_for(torc_req *rq, const struct selection *selection,
     return select_status(selection, v, method == HTTP_GET, range, n);
 }
 
-static int send_selected(torc_req *rq, struct static_file *f)
+static int send_selected(torc_req *rq, struct static_file *f, struct own_fields *own)
 {
     struct selection selection;
     struct http_range range[RANGES_MAX];
@@ -185,8 +207,8 @@ static int send_selected(torc_req *rq, struct static_file *f)
     struct static_version *v = select_version(&selection, f);
     int status = status_for(rq, &selection, v, range, &n);
     switch (status) {
-    case 200: return send_whole(rq, v);
-    case 206: return n == 1 ? send_range(rq, v, range) : send_ranges(rq, v, range, n);
+    case 200: return send_whole(rq, v, own);
+    case 206: return n == 1 ? send_range(rq, v, range, own) : send_ranges(rq, v, range, n, own);
     case 304: return start(rq, 304, slice_of(v->fields, v->validators_len), NULL, SLICE(""), 0);
     case 416: return respond_unsatisfiable(rq, v);
     default: return response_error(rq, status);
@@ -197,15 +219,13 @@ static int send_selected(torc_req *rq, struct static_file *f)
 int static_send(torc_req *rq, struct static_file *f)
 {
     struct response *r = &rq->response;
-    char *fields = r->fields;
-    uint32_t len = r->fields_len, cap = r->fields_cap;
-    bool typed = r->type_field;
-    int err = send_selected(rq, f);
+    struct own_fields own = own_fields(rq);
+    int err = send_selected(rq, f, &own);
     if (err < 0 && !r->status) {
-        r->fields = fields;
-        r->fields_len = len;
-        r->fields_cap = cap;
-        r->type_field = typed;
+        r->fields = own.ptr;
+        r->fields_len = own.len;
+        r->fields_cap = own.cap;
+        r->type_field = own.typed;
     }
     return err;
 }

@@ -7,7 +7,6 @@
 /* What torc_body_all has. It stays where a wait ends early, for the next call. */
 struct begun_body {
     struct request_resource held;
-    bool busy; /* a fiber is in the call */
     char *p;
     size_t len, cap;
 };
@@ -17,18 +16,14 @@ static void release(struct request_resource *r)
     list_unlink(&r->link); /* its memory is the request's */
 }
 
-/* NULL, with the error in *err. */
-static struct begun_body *begin(struct torc_req *rq, int *err)
+/* NULL without memory. */
+static struct begun_body *begin(struct torc_req *rq)
 {
     const uint64_t length = rq->head.content_length;
     struct begun_body *b = request_find_held(rq, release);
-    *err = b && b->busy ? -EBUSY : 0;
-    if (b) return *err ? NULL : b;
+    if (b) return b;
     b = arena_alloc(&rq->arena, sizeof *b);
-    if (!b) {
-        *err = request_fail_body(rq, -ENOMEM, 503);
-        return NULL;
-    }
+    if (!b) return NULL;
     *b = (struct begun_body){.cap = length ? (size_t)length : 4096};
     request_hold(rq, &b->held, release);
     return b;
@@ -66,28 +61,33 @@ static int read_all(struct torc_req *rq, struct begun_body *b)
             if (err < 0) break;
             b->cap += more;
         }
-        ssize_t n = torc_body_read(rq, b->p + b->len, b->cap - b->len);
+        ssize_t n = request_read_body(rq, b->p + b->len, b->cap - b->len);
         if (n <= 0) return (int)n;
         b->len += (size_t)n;
     }
     return err;
 }
 
+static int begin_and_read(struct torc_req *rq, slice *body)
+{
+    struct begun_body *b = begin(rq);
+    int err = b ? read_all(rq, b) : request_fail_body(rq, -ENOMEM, 503);
+    if (err < 0 && !request_reads_on(rq, err)) rq->body_err = err;
+    if (err < 0) return err;
+    release(&b->held);
+    *body = slice_of(b->p, b->len);
+    return 0;
+}
+
 int torc_body_all(torc_req *rq, torc_slice *body)
 {
     *body = (slice){NULL, 0};
-    int err = scope_refuses(request_scope(rq));
-    if (err == 0 && !rq->head.has_body) {
+    int err = request_take_body(rq);
+    if (err < 0) return err;
+    if (rq->head.has_body)
+        err = begin_and_read(rq, body);
+    else
         *body = SLICE("");
-        return 0;
-    }
-    struct begun_body *b = err < 0 ? NULL : begin(rq, &err);
-    if (!b) return err;
-    b->busy = true;
-    err = read_all(rq, b);
-    b->busy = false;
-    if (err < 0 && request_reads_on(rq, err)) return err;
-    release(&b->held);
-    if (err == 0) *body = slice_of(b->p, b->len);
+    request_leave_body(rq);
     return err;
 }

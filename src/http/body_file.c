@@ -51,7 +51,7 @@ static ssize_t receive(torc_req *rq, char *buf, size_t size)
 {
     size_t n = 0;
     while (n < size) {
-        ssize_t got = torc_body_read(rq, buf + n, size - n);
+        ssize_t got = request_read_body(rq, buf + n, size - n);
         if (got < 0) return got;
         if (got == 0) break;
         n += (size_t)got;
@@ -71,28 +71,36 @@ static int copy(struct body_file *b, char *const buf[2], size_t size)
     }
 }
 
-/* The response, unless the handler gives another. */
-static void note_failure(torc_req *rq, int err)
+void file_fail_body(struct torc_req *rq, int err)
 {
     http_warn(rq->ctx, WARN_FILE, "cannot write a body to a file: %s", strerror(-err));
     request_fail_body(rq, err, status_of_write(err));
 }
 
-int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
+static int begin_and_copy(struct torc_req *rq, struct torc_file *file, int64_t *size)
 {
     uint64_t length = rq->head.content_length;
     size_t piece = length > 0 && length < PIECE ? (size_t)length : PIECE;
     struct body_file b = {.rq = rq, .scope = request_scope(rq), .file = file};
-    *size = 0;
-    int err = scope_refuses(b.scope);
-    if (err < 0 || !b.scope) return err;
-    if (!file->writable) return -EBADF;
-    if (!rq->head.has_body) return 0;
+    ASSERT(b.scope); /* it has taken the body */
     char *buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
     while (!buf && (piece /= 2) >= LEAST_PIECE) buf = arena_alloc_aligned(&rq->arena, 2 * piece, 1);
     if (!buf) return request_fail_body(rq, -ENOMEM, 503);
-    err = copy(&b, (char *const[]){buf, buf + piece}, piece);
+    int err = copy(&b, (char *const[]){buf, buf + piece}, piece);
     *size = b.written;
-    if (err < 0 && !rq->body_failed && !b.scope->cancelled && err != -EBUSY) note_failure(rq, err);
+    if (err < 0 && !rq->body_failed && !b.scope->cancelled) file_fail_body(rq, err);
+    return err;
+}
+
+int torc_body_file(torc_req *rq, torc_file *file, int64_t *size)
+{
+    *size = 0;
+    int err = request_take_body(rq);
+    if (err < 0) return err;
+    if (!file->writable)
+        err = -EBADF;
+    else if (rq->head.has_body)
+        err = rq->body_err = begin_and_copy(rq, file, size);
+    request_leave_body(rq);
     return err;
 }

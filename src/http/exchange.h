@@ -34,7 +34,7 @@ static inline void body_release(struct body_owner owner)
 /* All but write_owned, take_back, handler_returned, client_ended, cancel, peer and is_secure may
  * wait; all but cancel run on a fiber of the request. */
 struct exchange_ops {
-    /* See torc_body_read. */
+    /* See torc_body_read. The caller has taken the body (request_take_body). */
     ssize_t (*read)(struct torc_req *rq, void *buf, size_t size);
     /* Sends the head and, unless the response is streamed, the whole `body`. 0 or negative
      * errno. */

@@ -12,3 +12,7 @@ struct torc_file {
     char *own_name; /* of a temporary file that cannot be without one; or NULL */
     int64_t size;
 };
+
+/* A body, or a part of one, cannot be written to a file: tells the operator, and has the response
+ * be what fits, unless the handler gives another. */
+void file_fail_body(struct torc_req *rq, int err);

@@ -96,10 +96,9 @@ static struct form *form_of(torc_req *rq, int *err)
             *err = request_fail_body(rq, -ENOMEM, 503);
             return NULL;
         }
-        *f = (struct form){0};
+        *f = (struct form){.err = UNREAD};
         request_hold(rq, &f->held, release);
     }
-    f->err = -EBUSY; /* for another fiber, until it is read */
     *err = read_pairs(rq, f);
     f->err = *err < 0 && request_reads_on(rq, *err) ? UNREAD : *err;
     return f;

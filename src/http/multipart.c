@@ -3,8 +3,8 @@
 #include "http/fields/delimiter.h"
 #include "http/fields/field.h"
 #include "http/fields/parameter.h"
+#include "http/file.h"
 #include "http/form.h"
-#include "http/status.h"
 
 #include <errno.h>
 
@@ -27,7 +27,6 @@ struct multipart {
     bool headed;      /* the line end that ends a head comes first */
     bool delimited;   /* the line end that ends a delimiter does, perhaps after padding */
     bool all;         /* the body has ended */
-    bool busy;        /* a fiber waits for the body */
     bool over;        /* the last delimiter has come */
     int err;          /* of all that follows; 0 */
     unsigned n_parts; /* so far */
@@ -41,6 +40,7 @@ struct torc_part {
     slice head;      /* field lines, each with its line end */
     char *all;       /* memory of torc_part_all, */
     size_t len, cap; /* and what it has: a wait that ends early loses nothing */
+    int err;         /* of all that reads on: a part of the content is lost; or 0 */
 };
 
 static void release(struct request_resource *r)
@@ -113,17 +113,13 @@ static int begin(struct multipart *m)
     return 0;
 }
 
-/* NULL, with the error in *err. */
-static struct multipart *multipart_of(struct torc_req *rq, int *err)
+/* NULL without memory. */
+static struct multipart *multipart_of(struct torc_req *rq)
 {
     struct multipart *m = request_find_held(rq, release);
-    *err = scope_refuses(request_scope(rq));
-    if (m || *err < 0) return *err < 0 ? NULL : m;
+    if (m) return m;
     m = arena_alloc(&rq->arena, sizeof *m);
-    if (!m) {
-        *err = request_fail_body(rq, -ENOMEM, 503);
-        return NULL;
-    }
+    if (!m) return NULL;
     *m = (struct multipart){.rq = rq};
     request_hold(rq, &m->held, release);
     begin(m); /* its error is kept */
@@ -145,9 +141,7 @@ static int fill(struct multipart *m)
     m->end -= m->at;
     m->at = 0;
     ASSERT(m->end < WINDOW);
-    m->busy = true;
-    ssize_t n = torc_body_read(m->rq, m->window + m->end, WINDOW - m->end);
-    m->busy = false;
+    ssize_t n = request_read_body(m->rq, m->window + m->end, WINDOW - m->end);
     if (n < 0 && request_reads_on(m->rq, n)) return (int)n;
     if (n < 0) return m->err = (int)n; /* it has set the response */
     m->all = n == 0;
@@ -298,19 +292,26 @@ static int take_head(struct multipart *m, struct torc_part **part)
     return 1;
 }
 
+static int next_part(struct torc_req *rq, struct torc_part **part)
+{
+    struct multipart *m = multipart_of(rq);
+    if (!m) return request_fail_body(rq, -ENOMEM, 503);
+    if (m->err < 0 || m->over) return m->err;
+    m->part = NULL;
+    int err = m->delimited ? 1 : take_delimiter(m);
+    if (err > 0) return take_head(m, part);
+    m->over = err == 0; /* what follows is an epilogue */
+    return err;
+}
+
 /* One whose wait has ended early is repeated: it goes on where that one was. */
 int torc_multipart_next(torc_req *rq, torc_part **part)
 {
-    int err;
-    struct multipart *m = multipart_of(rq, &err);
     *part = NULL;
-    if (!m) return err;
-    if (m->busy) return -EBUSY;
-    if (m->err < 0 || m->over) return m->err;
-    m->part = NULL;
-    err = m->delimited ? 1 : take_delimiter(m);
-    if (err > 0) return take_head(m, part);
-    m->over = err == 0; /* what follows is an epilogue */
+    int err = request_take_body(rq);
+    if (err < 0) return err;
+    err = next_part(rq, part);
+    request_leave_body(rq);
     return err;
 }
 
@@ -342,15 +343,11 @@ torc_slice torc_part_header(const torc_part *part, const char *name)
     return (slice){NULL, 0};
 }
 
-ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
+/* Of a part whose content can be read, for a call that has taken the body. */
+static ssize_t read_content(struct torc_part *part, void *buf, size_t size)
 {
     struct multipart *m = part->of;
-    int err = scope_refuses(request_scope(rq));
-    if (err < 0) return err;
-    if (m->busy) return -EBUSY;
-    if (m->err < 0) return m->err;
-    if (m->part != part) return -EINVAL;
-    err = size ? look(m) : 0;
+    int err = size ? look(m) : 0;
     if (err < 0) return err;
     size_t n = size < m->content ? size : m->content;
     if (n) memcpy(buf, m->window + m->at, n);
@@ -358,27 +355,47 @@ ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
     return (ssize_t)n;
 }
 
-static ssize_t read_more(torc_req *rq, struct torc_part *p)
+/* Takes the body, if the content can be read. */
+static int take_content(struct torc_req *rq, const struct torc_part *part)
+{
+    const struct multipart *m = part->of;
+    int err = request_take_body(rq);
+    if (err < 0) return err;
+    err = m->err < 0 ? m->err : m->part != part ? -EINVAL : part->err;
+    if (err < 0) request_leave_body(rq);
+    return err;
+}
+
+ssize_t torc_part_read(torc_req *rq, torc_part *part, void *buf, size_t size)
+{
+    ssize_t n = take_content(rq, part);
+    if (n < 0) return n;
+    n = read_content(part, buf, size);
+    request_leave_body(rq);
+    return n;
+}
+
+static ssize_t read_more(struct torc_req *rq, struct torc_part *p)
 {
     enum { FIRST = 1024 };
     if (p->len == p->cap) {
         size_t more = p->cap ? p->cap : FIRST;
         int err = request_grow_body(rq, &p->all, p->cap, more);
-        if (err < 0) return err;
+        if (err < 0) return p->err = err;
         p->cap += more;
     }
-    ssize_t n = torc_part_read(rq, p, p->all + p->len, p->cap - p->len);
+    ssize_t n = read_content(p, p->all + p->len, p->cap - p->len);
     if (n > 0) p->len += (size_t)n;
     return n;
 }
 
 int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content)
 {
-    ssize_t n = scope_refuses(request_scope(rq));
     *content = (slice){NULL, 0};
+    ssize_t n = take_content(rq, part);
     if (n < 0) return (int)n;
-    if (part->of->busy) return -EBUSY; /* another fiber may be reading into that memory */
     while ((n = read_more(rq, part)) > 0) continue;
+    request_leave_body(rq);
     if (n < 0) return (int)n;
     *content = slice_of(part->all, part->len);
     part->all = NULL;
@@ -387,11 +404,11 @@ int torc_part_all(torc_req *rq, torc_part *part, torc_slice *content)
 }
 
 /* Fills `buf`, unless the content ends. */
-static ssize_t read_piece(torc_req *rq, torc_part *part, char *buf)
+static ssize_t read_piece(struct torc_part *part, char *buf)
 {
     size_t n = 0;
     while (n < PIECE) {
-        ssize_t got = torc_part_read(rq, part, buf + n, PIECE - n);
+        ssize_t got = read_content(part, buf + n, PIECE - n);
         if (got < 0) return got;
         if (got == 0) break;
         n += (size_t)got;
@@ -399,18 +416,32 @@ static ssize_t read_piece(torc_req *rq, torc_part *part, char *buf)
     return (ssize_t)n;
 }
 
+static int copy(struct torc_part *part, char *buf, struct torc_file *file, int64_t *size)
+{
+    struct torc_req *rq = part->of->rq;
+    const struct scope *scope = request_scope(rq);
+    for (;;) {
+        ssize_t n = read_piece(part, buf), done = n;
+        if (n > 0) done = torc_file_write(rq, file, buf, (size_t)n, *size);
+        if (n > 0 && done < 0 && !scope->cancelled) file_fail_body(rq, (int)done);
+        if (done <= 0) return (int)done;
+        *size += done;
+    }
+}
+
 int torc_part_file(torc_req *rq, torc_part *part, torc_file *file, int64_t *size)
 {
     struct multipart *m = part->of;
     *size = 0;
-    if (!m->piece) m->piece = arena_alloc_aligned(&rq->arena, PIECE, 1);
-    if (!m->piece) return fail(m, -ENOMEM, 503);
-    for (;;) {
-        ssize_t n = read_piece(rq, part, m->piece), done = n;
-        if (n > 0) done = torc_file_write(rq, file, m->piece, (size_t)n, *size);
-        if (n > 0 && done < 0 && !rq->scope.cancelled)
-            request_fail_body(rq, 0, status_of_write((int)done));
-        if (done <= 0) return (int)done;
-        *size += done;
+    int err = take_content(rq, part);
+    if (err < 0) return err;
+    if (!file->writable) {
+        err = -EBADF;
+    } else {
+        if (!m->piece) m->piece = arena_alloc_aligned(&rq->arena, PIECE, 1);
+        err = m->piece ? copy(part, m->piece, file, size) : request_fail_body(rq, -ENOMEM, 503);
+        part->err = err;
     }
+    request_leave_body(rq);
+    return err;
 }

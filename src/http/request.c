@@ -13,11 +13,11 @@ void request_init(struct torc_req *rq, struct http_context *ctx,
     rq->exchange = exchange;
     rq->ctx = ctx;
     scope_init(&rq->scope, ctx->io, &ctx->fibers, rq);
-    rq->cancelled = 0;
+    rq->cancelled = rq->body_err = 0;
     rq->response = (struct response){0};
     rq->host = (slice){0};
     rq->arrived = ctx->io->now;
-    rq->failed = rq->body_failed = 0;
+    rq->failed = rq->body_failed = rq->body_taken = 0;
     rq->close_after_response = rq->expect_continue = rq->observed = false;
     list_init(&rq->resources);
     rq->values = NULL;
@@ -365,10 +365,30 @@ torc_slice torc_query_param(torc_req *rq, const char *name)
 
 /* ---- body ---- */
 
-ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
+int request_take_body(struct torc_req *rq)
 {
+    int refused = scope_refuses(request_scope(rq));
+    if (refused) return refused;
+    if (rq->body_taken) return -EBUSY;
+    if (rq->body_err < 0) return rq->body_err;
+    rq->body_taken = true;
+    return 0;
+}
+
+ssize_t request_read_body(struct torc_req *rq, void *buf, size_t size)
+{
+    ASSERT(rq->body_taken);
     int refused = scope_refuses(request_scope(rq));
     if (refused) return refused;
     if (!rq->head.has_body || size == 0) return 0;
     return rq->exchange->read(rq, buf, size);
+}
+
+ssize_t torc_body_read(torc_req *rq, void *buf, size_t size)
+{
+    ssize_t n = request_take_body(rq);
+    if (n < 0) return n;
+    n = request_read_body(rq, buf, size);
+    request_leave_body(rq);
+    return n;
 }

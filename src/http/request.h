@@ -62,11 +62,13 @@ struct torc_req {
     const struct route *route;
     struct target target;
     slice host;
-    uint64_t arrived;          /* io time of the turn in which its first byte arrived */
-    int cancelled;             /* 0, or why nothing more can be sent: a negative errno */
-    uint16_t failed : 15;      /* status unless the handler gives another; or 0 */
-    uint16_t body_failed : 1;  /* a read of the body has failed */
-    uint16_t refused;          /* set where the route is router_refusal: the status */
+    uint64_t arrived;         /* io time of the turn in which its first byte arrived */
+    int cancelled;            /* 0, or why nothing more can be sent: a negative errno */
+    int body_err;             /* a part of the body is lost: the result of all that read on; or 0 */
+    uint16_t failed : 14;     /* status unless the handler gives another; or 0 */
+    uint16_t body_failed : 1; /* a read of the body has failed */
+    uint16_t body_taken : 1;  /* see request_take_body */
+    uint16_t refused;         /* set where the route is router_refusal: the status */
     bool close_after_response; /* no further request on this connection */
     uint64_t max_body;         /* bytes; set if a body follows, and kept; */
     uint64_t body_timeout;     /* ns: likewise */
@@ -113,10 +115,23 @@ void request_end(struct torc_req *rq);
  * and one that it has begun, and does not end, is cut off. Returns `err`. */
 static inline int request_fail_body(struct torc_req *rq, int err, unsigned status)
 {
-    rq->failed = status & 0x7fff;
+    rq->failed = status & 0x3fff;
     rq->body_failed = true;
     return err;
 }
+
+/* For a call that reads the body: it has the body for itself from here to request_leave_body, also
+ * while it waits for something else, and until its fiber has resumed. 0; what refuses the wait;
+ * -EBUSY; or `body_err`. */
+int request_take_body(struct torc_req *rq);
+
+static inline void request_leave_body(struct torc_req *rq)
+{
+    rq->body_taken = false;
+}
+
+/* torc_body_read, for a call that has taken the body. */
+ssize_t request_read_body(struct torc_req *rq, void *buf, size_t size);
 
 /* Cancels the request, as when its client has gone: nothing more is sent, and every wait ends. */
 void request_cancel(struct torc_req *rq, int err);

@@ -152,7 +152,8 @@ static int write_file(struct torc_req *rq, int fd, uint64_t offset, uint64_t siz
         size -= n > 0 ? (uint64_t)n : 0;
     }
     free(buf);
-    if (err < 0 && !rq->scope.cancelled) request_cancel(rq, -EIO);
+    /* As of a connection: where a scope was cancelled the handler may still end the response. */
+    if (err < 0 && !request_scope(rq)->cancelled) request_cancel(rq, -EIO);
     return err;
 }
 

@@ -61,6 +61,37 @@ static void upload(torc_req *rq, void *arg)
                 torc_file_size(file));
 }
 
+struct part_file {
+    torc_part *part;
+    torc_file *file;
+    int64_t size;
+    int err;
+};
+
+static int write_part(torc_req *rq, void *arg)
+{
+    struct part_file *p = arg;
+    p->err = torc_part_file(rq, p->part, p->file, &p->size);
+    return 0;
+}
+
+/* The one part of a form into a file, while another call tries as well. */
+static void upload_part(torc_req *rq, void *arg)
+{
+    struct part_file p = {0}, other;
+    (void)arg;
+    int err = torc_multipart_next(rq, &p.part);
+    if (err != 1 || torc_file_temp(rq, dir, &p.file) < 0) return;
+    other = p;
+    if (torc_file_temp(rq, dir, &other.file) < 0) return;
+    torc_group *g = torc_group_open(rq);
+    if (!g || torc_spawn(g, write_part, &p) < 0 || torc_spawn(g, write_part, &other) < 0) return;
+    torc_group_join(g);
+    if (p.err < 0) return;
+    err = torc_file_link(rq, p.file, in_dir(rq, torc_param(rq, "name")), false);
+    torc_replyf(rq, 201, "%d %" PRId64 ", %d %" PRId64, err, p.size, other.err, other.size);
+}
+
 /* Creates a file and writes the body at an offset. */
 static void create(torc_req *rq, void *arg)
 {
@@ -169,9 +200,13 @@ int main(int argc, char **argv)
         const char *method, *path;
         torc_handler *fn;
     } routes[] = {
-        {"PUT", "/upload/:name", upload}, {"PUT", "/create/:name", create},
-        {"PUT", "/refused", refused},     {"GET", "/part/:name", part},
-        {"GET", "/race/:name", race},     {"GET", "/race-reply/:name", race_reply},
+        {"PUT", "/upload/:name", upload},
+        {"PUT", "/create/:name", create},
+        {"PUT", "/part/:name", upload_part},
+        {"PUT", "/refused", refused},
+        {"GET", "/part/:name", part},
+        {"GET", "/race/:name", race},
+        {"GET", "/race-reply/:name", race_reply},
     };
     torc_server *s = torc_server_new("files 1.0");
     if (!s || torc_server_option(s, "dir", "DIR", "where files are kept", &dir) < 0) return 1;

@@ -81,6 +81,19 @@ static void put(const char *path, size_t n, size_t missing, bool chunked)
     if (!missing) client_send(&client, "0\r\n\r\n", 5);
 }
 
+/* As the one part of a form. */
+static void put_part(const char *path, size_t n)
+{
+    static const char before[] = "--x-y-z\r\nContent-Disposition: form-data; name=a\r\n\r\n",
+                      after[] = "\r\n--x-y-z--";
+    client_sendf(&client,
+                 "PUT %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n"
+                 "Content-Type: multipart/form-data; boundary=x-y-z\r\n\r\n%s",
+                 path, sizeof before - 1 + n + sizeof after - 1, before);
+    client_send(&client, body, n);
+    client_sendf(&client, "%s", after);
+}
+
 static void expect(int status, const char *text)
 {
     client_reply(&client, "PUT", &reply);
@@ -330,6 +343,21 @@ static void test_the_ring_writes(void **state)
     stop();
 }
 
+/* ---- parts of forms ---- */
+
+static void test_a_part_is_written_by_one_fiber(void **state)
+{
+    (void)state;
+    start(NULL);
+    for (int i = 0; i < 10; i++) {
+        put_part("/part/file", LARGE);
+        expect(201, "0 300000, -16 0"); /* -EBUSY */
+        expect_file("file", LARGE);
+        drop_file("file");
+    }
+    stop();
+}
+
 /* ---- a full disk ---- */
 
 static void limit_files(void *arg)
@@ -359,6 +387,19 @@ static void test_a_full_disk_is_told(void **state)
     expect(200, "-27"); /* -EFBIG */
     expect_file("file", LIMIT);
     drop_file("file");
+    stop();
+}
+
+static void test_a_full_disk_is_told_of_a_part(void **state)
+{
+    (void)state;
+    start(limit_files);
+    put_part("/part/file", LARGE);
+    expect(507, "507 Insufficient Storage\n");
+    server_await_log(&server, "cannot write a body to a file: File too large");
+    client_close(&client);
+    client_open(&client, &server);
+    await_files(0);
     stop();
 }
 
@@ -553,7 +594,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_an_upload_works_with_private_descriptors),
         cmocka_unit_test(test_an_upload_takes_the_memory_there_is),
         cmocka_unit_test(test_the_ring_writes),
+        cmocka_unit_test(test_a_part_is_written_by_one_fiber),
         cmocka_unit_test(test_a_full_disk_is_told),
+        cmocka_unit_test(test_a_full_disk_is_told_of_a_part),
         cmocka_unit_test(test_a_named_temporary_file_serves_as_well),
         cmocka_unit_test(test_without_proc_a_temporary_file_is_named),
         cmocka_unit_test(test_files_are_created_as_asked),

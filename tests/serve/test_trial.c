@@ -134,6 +134,33 @@ static void is_short(torc_req *rq, void *arg)
     torc_write(rq, "four", 4);
 }
 
+static int sends_file(torc_req *rq, void *arg)
+{
+    seen = torc_send_file(rq, arg, 0, torc_file_size(arg));
+    return 0;
+}
+
+static int fails(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -ECANCELED;
+}
+
+/* A group ends the sending of a file of several pieces, but not the response. */
+static void cuts_file(torc_req *rq, void *arg)
+{
+    torc_file *file;
+    (void)arg;
+    assert_int_equal(torc_file_temp(rq, directory, &file), 0);
+    assert_int_equal(torc_file_write(rq, file, "end", 3, 999999), 3);
+    assert_int_equal(torc_start(rq, 200, "text/plain", -1), 0);
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, sends_file, file);
+    torc_spawn(g, fails, NULL);
+    torc_group_join(g);
+    assert_int_equal(torc_write(rq, "cut", 3), 0);
+}
+
 static void gives(torc_req *rq, void *arg)
 {
     char *large = malloc(20000);
@@ -182,6 +209,23 @@ static void reads_all(torc_req *rq, void *arg)
     (void)arg;
     seen = torc_body_all(rq, &body);
     if (seen == 0) torc_reply(rq, 200, NULL, body);
+}
+
+static int reads_all_apart(torc_req *rq, void *arg)
+{
+    reads_all(rq, arg);
+    return 0;
+}
+
+/* One fiber reads all; another comes while it waits. */
+static void reads_twice(torc_req *rq, void *arg)
+{
+    char buf[64];
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    torc_spawn(g, reads_all_apart, NULL);
+    assert_int_equal(torc_body_read(rq, buf, sizeof buf), -EBUSY);
+    torc_group_join(g);
 }
 
 static void closes(torc_req *rq, void *arg)
@@ -270,6 +314,7 @@ static int open_all(void **state)
         {"GET", "/others", waits_for_others},
         {"POST", "/keeps", keeps},
         {"GET", "/short", is_short},
+        {"GET", "/cut", cuts_file},
         {"GET", "/gives", gives},
         {"GET", "/nothing", gives_nothing},
         {"GET", "/peer", tells_peer},
@@ -277,6 +322,7 @@ static int open_all(void **state)
         {"POST", "/parts", reads_parts},
         {"POST", "/all", reads_all},
         {"POST", "/less", reads_all},
+        {"POST", "/twice", reads_twice},
         {"GET", "/closes", closes},
         {"GET", "/end", awaits_the_end},
         {"GET", "/measures", measures},
@@ -442,6 +488,11 @@ static void requests_end_early(void **state)
     assert_int_equal(seen, -ETIMEDOUT);
     assert_int_equal(get("/short"), -EPIPE);
     assert_int_equal(get("/hello/again"), 0);
+    assert_int_equal(get("/cut"), 0);
+    assert_int_equal(seen, -ECANCELED);
+    torc_slice sent = torc_test_body(t);
+    assert_true(sent.len >= 3);
+    is((torc_slice){sent.ptr + sent.len - 3, 3}, "cut");
 }
 
 static void clients_have_addresses(void **state)
@@ -520,6 +571,10 @@ static void bodies_are_read_in_any_way(void **state)
     rq.fields = "Content-Type: text/plain\r\n";
     assert_int_equal(torc_test_run(t, &rq), 0);
     assert_int_equal(torc_test_status(t), 415);
+    rq = (torc_test_request){
+        .method = "POST", .target = "/twice", .body = TORC_S("by one fiber"), .piece = 3};
+    assert_int_equal(torc_test_run(t, &rq), 0);
+    is(torc_test_body(t), "by one fiber");
 }
 
 static void bodies_have_limits_and_ends(void **state)

@@ -77,6 +77,7 @@ OTHER_TESTS = {
     "serve/working": "what leaves a core and comes back, in a server",
     "task/tree": "scope.c and group.c: what cancels what",
     "wire/account": "requests that end, on the engine in memory",
+    "wire/bodies": "who reads a body, on the engine in memory",
     "wire/broken": "the wire cases with a client that ends anywhere",
     "wire/forms": "forms of both types, on the engine in memory",
     "wire/files": "handlers that use files, on the engine in memory",

@@ -854,6 +854,73 @@ static void a_file_reply_that_comes_second_changes_nothing(void **state)
     rmdir(below);
 }
 
+/* ---- a field that another fiber sets while a file is read ---- */
+
+static int cancels(torc_req *rq, void *arg)
+{
+    (void)rq, (void)arg;
+    return -ECANCELED;
+}
+
+static void sets_field(torc_req *rq, void *arg)
+{
+    struct race *r = arg;
+    if (r->field) torc_set_header(rq, TORC_S("X-Own"), TORC_S("1"));
+    torc_group *g = torc_group_open(rq);
+    assert_int_equal(torc_spawn(g, races, r), 0);
+    for (unsigned n = r->turns; n > 0; n--) torc_sleep(rq, 0);
+    torc_set_header(rq, TORC_S("X-Late"), TORC_S("1"));
+    assert_int_equal(torc_spawn(g, cancels, NULL), 0);
+    torc_group_join(g);
+    if (!torc_status(rq)) torc_reply(rq, 200, "text/plain", TORC_S("text"));
+}
+
+static void a_field_that_comes_before_a_file_fails_stays(void **state)
+{
+    const struct file_cache_limits limits = {16, 3600 * NS_PER_S};
+    unsigned own = 0;
+    char path[64];
+    (void)state;
+    snprintf(path, sizeof path, "%s/small", dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("small", f);
+    assert_int_equal(fclose(f), 0);
+    for (unsigned i = 0; i < 2 * 10; i++) {
+        struct static_files *files = static_open(&limits, 1);
+        struct race r = {.path = "small", .field = i % 2, .turns = 100};
+        lab_core_open(&rig);
+        rig.http.files = static_core_of(files, 0);
+        struct router *router = router_new();
+        assert_int_equal(router_add(router, HTTP_GET, SLICE("/"), sets_field, &r, NULL), 0);
+        router_freeze(router);
+        rig.http.router = router;
+        mem_configure(&rig.io, &(struct mem_config){.late = true, .patience = NS_PER_MS});
+        for (int again = 0; again < 2; again++, r.turns = i / 2) {
+            static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            size_t n;
+            struct mem_client *m = mem_connect(&rig.io);
+            mem_push(m, request, sizeof request - 1);
+            mem_push_end(m);
+            assert_true(mem_run(&rig.io, TURNS_MAX));
+            const char *out = mem_out(m, &n);
+            bool replied = n > 4 && memcmp(out + n - 4, "text", 4) == 0;
+            if (replied) {
+                own++;
+                assert_non_null(memmem(out, n, "X-Late: 1", 9));
+                assert_true(!memmem(out, n, "X-Own: 1", 8) == !r.field);
+            }
+            mem_free(&rig.io, m);
+            assert_null(lab_core_leak(&rig));
+        }
+        lab_core_close(&rig);
+        router_free(router);
+        static_close(files);
+    }
+    assert_true(own > 0);
+    unlink(path);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -882,6 +949,7 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_what_is_cut),
         cmocka_unit_test(what_is_before_a_file_reply_arrives),
         cmocka_unit_test(a_file_reply_that_comes_second_changes_nothing),
+        cmocka_unit_test(a_field_that_comes_before_a_file_fails_stays),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
