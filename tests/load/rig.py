@@ -215,7 +215,14 @@ class Case(unittest.TestCase):
             process.wait()
             self.fail("a process did not end")
 
-    def start(self, *options, engine=None, **how):
+    def start(self, *options, engine=None, preexec_fn=None, **how):
+        def prepare():
+            """Whoever started the tests may ignore signals, as nohup and scripts do."""
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            if preexec_fn:
+                preexec_fn()
+
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
         words = [
             LOAD,
@@ -229,7 +236,7 @@ class Case(unittest.TestCase):
         if engine == "":
             del words[1:3]
         self.report.unlink(missing_ok=True)
-        return subprocess.Popen([str(w) for w in words], text=True, **how)
+        return subprocess.Popen([str(w) for w in words], text=True, preexec_fn=prepare, **how)
 
     def finish(self, process):
         try:
