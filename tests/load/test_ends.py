@@ -245,13 +245,15 @@ class Ends(rig.Case):
             self.assertEqual(done.json["errors"]["timeout"], 4, done)
             self.assertEqual(done.json["unanswered"], 0)
 
-    def test_nohup_is_obeyed(self):
-        server = self.each(reply())
-        options = ["--quiet", "--requests", 20, "--rate", 20, server.url]
-        process = self.start(*options, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-        self.assertTrue(rig.wait_for(lambda: server.requests))
-        process.send_signal(signal.SIGHUP)
-        self.errors(self.finish(process))
+    def test_an_ignored_signal_is_obeyed(self):
+        """As by nohup, and in what a script starts in the background."""
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            server = self.each(reply())
+            options = ["--quiet", "--requests", 20, "--rate", 20, server.url]
+            process = self.start(*options, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+            self.assertTrue(rig.wait_for(lambda: server.requests))
+            process.send_signal(number)
+            self.errors(self.finish(process))
 
     def test_an_interrupt_ends_the_drain(self):
         def serve(peer):
