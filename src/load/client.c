@@ -262,7 +262,7 @@ static void connect_failed(struct client *c, int err)
         wheel_set(&x->io.wheel, &c->timer, x->io.now + QUEUE_NS);
         return;
     }
-    if (c->full_since) err = -ECANCELED;
+    if (err == -EAGAIN && c->full_since) err = -ECANCELED; /* any other error is what came of it */
     c->full_since = 0;
     if (supply_continues(&x->supply)) {
         x->record.connect_error = err == -ECANCELED ? ETIMEDOUT : -err;

@@ -4,12 +4,14 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import select
 import signal
 import socket
 import struct
 import subprocess
 import time
+from pathlib import Path
 
 import rig
 from rig import reply
@@ -353,11 +355,76 @@ class Ends(rig.Case):
         listener.listen(1)
         return listener, f"unix:{self.scratch / name}:/"
 
+    def await_tries(self, process):
+        """Its only core wakes up again and again, as one does that waits for room in a queue."""
+        before = []
+
+        def is_awake():
+            for task in Path(f"/proc/{process.pid}/task").iterdir():
+                with contextlib.suppress(OSError):  # a thread that has ended
+                    if (task / "comm").read_text() == "torc-load-0\n":
+                        status = (task / "status").read_text()
+                        before.append(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)$", status, re.M)[1]))
+            return before and before[-1] >= before[0] + 20
+
+        self.assertTrue(rig.wait_for(is_awake))
+
     def test_a_full_queue_of_a_unix_socket_times_out(self):
+        """Each connection waits for as long, however often it has waited."""
         _, url = self.unix_listener("full")
-        done = self.run_load("--connections", 8, "--timeout", "200ms", url)
+        begun = time.monotonic()
+        done = self.run_load("--connections", 8, "--timeout", "500ms", "--duration", "1500ms", url)
         self.assertEqual(done.status, 1)
         self.assertIn("Connection timed out", done.out)
+        self.assertLessEqual(done.json["errors"]["connect"], 8 * (time.monotonic() - begun) / 0.5)
+
+    def test_a_server_that_ends_while_its_queue_is_full_refuses(self):
+        """That is no timeout."""
+        listener, url = self.unix_listener("gone")
+        process = self.start("--quiet", "--connections", 8, "--timeout", "1h", "--duration", "200ms", url)
+        self.await_tries(process)
+        listener.close()
+        done = self.finish(process)
+        self.first(done, "connect", "unix:.*: Connection refused")
+
+    def test_who_found_room_in_a_queue_waits_again_for_as_long(self):
+        """From one full queue to the next it is longer than any wait."""
+        listener, url = self.unix_listener("again")
+
+        def fill():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    client = socket.socket(socket.AF_UNIX)
+                    self.addCleanup(client.close)
+                    client.setblocking(False)
+                    client.connect(listener.getsockname())
+
+        def accept():
+            """The first connection that is the generator's."""
+            while True:
+                client = listener.accept()[0]
+                self.addCleanup(client.close)
+                client.settimeout(rig.LIMIT_SECONDS)
+                who = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+                if struct.unpack("iII", who)[0] == process.pid:
+                    return client
+
+        listener.settimeout(rig.LIMIT_SECONDS)
+        fill()
+        process = self.start("--quiet", "--connections", 1, "--requests", 6, "--timeout", "3s", url)
+        self.await_tries(process)
+        client = accept()
+        for i in range(5):
+            client.recv(1000)
+            if i == 4:
+                fill()
+            time.sleep(0.8)
+            client.sendall(reply(fields=b"Connection: close\r\n" if i == 4 else b""))
+        self.await_tries(process)
+        client = accept()
+        client.recv(1000)
+        client.sendall(reply())
+        self.errors(self.finish(process))
 
     def test_a_full_queue_of_a_unix_socket_is_waited_for(self):
         listener, url = self.unix_listener("slow")
