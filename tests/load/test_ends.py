@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -454,16 +455,21 @@ class Ends(rig.Case):
         self.agrees(done.json)
 
     def test_too_few_descriptors_are_an_error(self):
-        def limit():
-            import resource
+        """A watched process takes one, too."""
+        server = self.each(reply())
 
-            resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+        def limited(connections, *options):
+            options = ["--connections", connections, "--requests", connections, "--cores", 1, *options, server.url]
+            return self.run_load(*options, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
 
-        done = self.run_load("--connections", 100, "http://127.0.0.1:1/", preexec_fn=limit)
-        self.assertEqual(done.status, 1)
-        self.assertEqual(
-            done.err, "torc-load: --connections 100 needs a descriptor limit of more than 100 (raise it, ulimit -n)\n"
-        )
+        watch = ["--watch", os.getpid()]
+        self.errors(limited(32))
+        self.errors(limited(31, *watch))
+        for connections, options, what in (33, [], "33"), (100, [], "100"), (32, watch, "32 with --watch"):
+            done = limited(connections, *options)
+            self.assertEqual(done.status, 1)
+            said = f"torc-load: --connections {what} needs a descriptor limit of more than 100 (raise it, ulimit -n)\n"
+            self.assertEqual(done.err, said)
 
     def test_an_unavailable_engine_is_an_error_or_replaced(self):
         server = self.each(reply())
@@ -481,21 +487,39 @@ class Ends(rig.Case):
                 self.errors(done)
                 self.assertEqual(done.json["engine"], "epoll")
 
-    def test_an_engine_that_is_refused_later_is_an_error(self):
-        """A tracer refuses the system call after some time. Without one there is nothing to see."""
-        call = "io_uring_enter" if rig.ENGINE == "io_uring" else "epoll_wait,epoll_pwait"
+    def refused_by_a_tracer(self, call, error, when, *options):
+        """A run under a tracer that refuses the system call. Without one there is nothing to see."""
         words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
-        words += ["-e", f"inject={call}:error=EPERM:when=20+"]
+        words += ["-e", f"inject={call}:error={error}:when={when}"]
         try:
             if subprocess.run([*words, "true"], capture_output=True).returncode:
                 self.skipTest("strace may not trace")
         except FileNotFoundError:
             self.skipTest("no strace")
-        server = self.each(reply())
-        load = [rig.LOAD, "--engine", rig.ENGINE, "--requests", "1000000", "--connections", "2", "--cores", "1"]
-        done = subprocess.run([*words, *load, server.url], capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn(f"core 0: {call.split(',')[0]} failed: Operation not permitted", done.stderr)
+        words += [rig.LOAD, "--engine", rig.ENGINE, "--quiet", *options, self.each(reply()).url]
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        try:
+            _, err = process.communicate(timeout=rig.LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            self.fail("it did not end by itself: " + process.communicate()[1])
+        self.assertEqual(process.returncode, 1, err)
+        return err
+
+    def test_an_engine_that_is_refused_later_is_an_error(self):
+        call = "io_uring_enter" if rig.ENGINE == "io_uring" else "epoll_wait,epoll_pwait"
+        options = ["--requests", "1000000", "--connections", "2", "--cores", "1"]
+        err = self.refused_by_a_tracer(call, "EPERM", "20+", *options)
+        self.assertIn(f"core 0: {call.split(',')[0]} failed: Operation not permitted", err)
+
+    def test_a_core_whose_engine_does_not_open_ends_the_run(self):
+        if rig.ENGINE != "epoll":
+            self.skipTest("this would refuse the trial of the engine before")
+        options = ["--duration", "1h", "--connections", "4", "--cores", rig.two_cores()]
+        err = self.refused_by_a_tracer("epoll_create1", "ENOMEM", "1", *options)
+        self.assertIn("torc-load: core 0 cannot start its epoll engine: ", err)
 
     def test_wrong_options_are_one_line_on_stderr(self):
         for words in (
