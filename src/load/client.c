@@ -205,13 +205,16 @@ void client_end(struct client *c)
 {
     struct load_context *x = c->context;
     struct pipeline *p = &c->pipeline;
+    bool sent = true; /* [head, sent) come first */
     wheel_clear(&x->io.wheel, &c->timer);
     for (; !pipeline_empty(p); p->head++) {
-        if (deadline(c) > x->io.now) {
-            supply_abandon(&x->supply, pipeline_oldest(p));
+        const struct pending *oldest = pipeline_oldest(p);
+        if (p->head == p->sent) sent = false;
+        if (deadline(c) > x->io.now || oldest->retries < x->plan->retries) {
+            supply_abandon(&x->supply, oldest, sent);
         } else {
             sample_timeout(c);
-            record_error(&x->record, ERROR_TIMEOUT, pipeline_oldest(p));
+            record_error(&x->record, ERROR_TIMEOUT, oldest);
         }
     }
     p->sent = p->tail;

@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -207,8 +208,10 @@ class Ends(rig.Case):
             ["--requests", 10**9, "--rate", 200],
             ["--duration", "1h", "--pipeline", 5, "--cores", rig.two_cores()],
             ["--warmup", "1h"],
+            ["--warmup", "1h", "--rate", 200],
         ):
-            self.interrupted(self.server(serve), "--connections", 8, *options)
+            done = self.interrupted(self.server(serve), "--connections", 8, *options)
+            self.assertEqual(done.json["unanswered"] == 0, "--warmup" in options)  # of the measured part
 
     def test_an_interrupt_loses_no_request(self):
         """One that was sent and not answered is told, and in the corrected latency."""
@@ -224,29 +227,118 @@ class Ends(rig.Case):
             j = done.json
             self.assertEqual(j["errors"], dict.fromkeys(rig.ERRORS, 0))
             self.assertEqual(j["unanswered"], 20)
-            self.assertIn("  unanswered   20 were in flight at the end\n", done.out)
+            self.assertIn("  unanswered   20 were sent, without a reply at the end\n", done.out)
             self.assertEqual(j["latency_ns"]["raw"]["count"], j["requests"])
 
-    def test_a_standstill_of_the_generator_hides_no_timeout(self):
-        """It is stopped, as with its machine, for longer than a request in flight may take."""
+    def test_an_interrupt_tells_what_was_due_of_a_number_of_requests(self):
+        """One of them was sent, and all others were due."""
 
         def serve(peer):
-            while peer.more():
+            while peer.request():
                 pass
 
-        for options in (["--rate", 100, "--requests", 4], []):
+        options = ["--rate", 1000, "--requests", 50, "--connections", 1, "--cores", 1]
+        server = self.server(serve)
+        process = self.start("--quiet", *options, server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        done = self.finish(process)
+        self.assertEqual((done.json["unanswered"], done.json["unsent"]), (1, 49), done)
+        self.assertIn("  unsent       49 were due and never sent\n", done.out)
+        self.agrees(done.json)
+
+    def test_an_interrupt_tells_what_waits_for_its_next_attempt(self):
+        """It was sent, with free connections all the time."""
+
+        def serve(peer):
+            while peer.request():
+                pass
+
+        give_up = ["--rate", 100, "--deadline", "50ms", "--retry", "3,1h", "--connections", 20]
+        for options in (["--requests", 10], ["--duration", "1h"]):
             server = self.server(serve)
-            options = ["--duration", "100ms", "--connections", 4, "--timeout", "1s", *options]
+            process = self.start("--quiet", *give_up, *options, server.url)
+            self.assertTrue(rig.wait_for(lambda: server.connects >= 30))  # ten gave up
+            process.send_signal(signal.SIGINT)
+            done = self.finish(process)
+            self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
+            self.assertEqual(done.json["unanswered"] + done.json["unsent"], done.json["deadline"]["attempts"])
+            self.assertEqual(done.json["unsent"], 0, done)
+            self.assertGreaterEqual(done.json["unanswered"], 10)
+            self.assertNotIn("--connections", done.json["advice"] or "")
+            self.agrees(done.json)
+
+    def test_what_was_never_sent_is_not_unanswered(self):
+        """Behind requests that nobody reads."""
+
+        def serve(peer):
+            peer.take(1)
+            read.set()
+            stop.wait(rig.LIMIT_SECONDS)
+
+        for options in (["--duration", "1h"], ["--requests", 64], ["--requests", 64, "--rate", 10**6]):
+            read, stop = threading.Event(), threading.Event()
+            server = self.server(serve)
+            process = self.start(
+                "--quiet", "--connections", 1, "--pipeline", 64, "--body-size", "4m", *options, server.url
+            )
+            self.assertTrue(read.wait(rig.LIMIT_SECONDS))
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            done = self.finish(process)
+            stop.set()
+            self.assertIn(done.json["unanswered"], range(1, 33), done)
+            if "--rate" in options:
+                self.assertEqual(done.json["unanswered"] + done.json["unsent"], 64)
+            else:
+                self.assertEqual(done.json["unsent"], 0)
+            self.agrees(done.json)
+
+    def test_a_standstill_of_the_generator_hides_no_timeout(self):
+        """It is stopped, as with its machine, for longer than a request in flight may take, and then told to end."""
+
+        def serve(peer):
+            while peer.request():
+                pass
+
+        for options, count in (["--rate", 100], 4), (["--pipeline", 3], 12):
+            server = self.server(serve)
+            options = ["--requests", count, "--connections", 4, "--timeout", "1s", *options]
             process = self.start("--quiet", *options, server.url)
-            self.assertTrue(rig.wait_for(lambda: server.connects == 4))
-            time.sleep(0.5)
+            self.assertTrue(rig.wait_for(lambda: len(server.requests) == count))
             process.send_signal(signal.SIGSTOP)
-            time.sleep(2.5)
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGCONT)
             done = self.finish(process)
             self.assertEqual(done.status, 1)
-            self.assertEqual(done.json["errors"]["timeout"], 4, done)
+            self.assertEqual(done.json["errors"]["timeout"], count, done)
             self.assertEqual(done.json["unanswered"], 0)
+
+    def test_a_standstill_of_the_generator_ends_no_drain(self):
+        """Nobody may be awaited for longer than it lasts, but clients try again after it."""
+
+        def serve(peer):
+            answers = back.is_set()
+            while peer.request():
+                if answers:
+                    peer.send(reply())
+
+        back = threading.Event()
+        server = self.server(serve)
+        options = ["--rate", 100, "--duration", "100ms", "--connections", 16, "--timeout", "1s"]
+        process = self.start("--quiet", *options, "--deadline", "1s", "--retry", "2,200ms", server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        time.sleep(0.4)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        back.set()
+        process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.errors(done)
+        self.assertEqual(done.json["unanswered"], 0)
+        self.assertGreater(done.json["requests"], 0)
 
     def test_an_ignored_signal_is_obeyed(self):
         """As by nohup, and in what a script starts in the background."""
@@ -327,6 +419,26 @@ class Ends(rig.Case):
             self.assertEqual(sum(errors.values()), errors["connect"] + errors["reset"])
             self.assertTrue(done.out.startswith("ERRORS: connect "))
             self.agrees(done.json)
+
+    def test_a_server_that_dies_leaves_nothing_untold(self):
+        """Of a number of requests all were due before the run ended."""
+
+        def serve(peer):
+            while peer.request():
+                if len(server.requests) > 20:
+                    server.close_listener()
+                    return peer.reset()
+                peer.send(reply())
+
+        server = self.server(serve)
+        options = ["--rate", 200, "--requests", 100, "--connections", 4, "--timeout", "1s"]
+        done = self.run_load(*options, server.url)
+        j = done.json
+        self.assertGreater(j["unsent"], 0)
+        failed = sum(j["errors"].values()) - j["errors"]["connect"]
+        self.assertEqual(j["requests"] + failed + j["unanswered"] + j["unsent"], 100, done)
+        self.assertFalse(j["interrupted"])
+        self.agrees(j)
 
     def test_a_server_that_stops_answering_causes_timeouts(self):
         def serve(peer):
