@@ -60,7 +60,7 @@ static void print_no_replies(const struct run *r)
 
 static void print_errors(const struct run *r)
 {
-    if (r->interrupted && r->counts.connects)
+    if (r->interrupted)
         puts("INTERRUPTED: these results cover the time until then.");
     else if (!result_errors(r) && !result_has_replies(r))
         print_no_replies(r);

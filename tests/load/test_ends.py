@@ -381,6 +381,18 @@ class Ends(rig.Case):
         self.assertEqual(done.status, 1)
         self.assertTrue(done.json["interrupted"])
 
+    def test_an_interrupt_before_any_connection_is_told(self):
+        listener, url = self.unix_listener("interrupted")
+        self.fill(listener)
+        process = self.start("--quiet", "--connections", 1, "--timeout", "1h", url)
+        self.await_tries(process)
+        process.send_signal(signal.SIGINT)
+        done = self.finish(process)
+        self.assertEqual(done.status, 1)
+        self.assertTrue(done.out.startswith("INTERRUPTED: "), done)
+        self.assertTrue(done.json["interrupted"])
+        self.assertEqual((done.json["connects"], done.json["errors"]), (0, dict.fromkeys(rig.ERRORS, 0)))
+
     def test_an_interrupt_ends_a_report_that_nobody_reads(self):
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
@@ -468,6 +480,15 @@ class Ends(rig.Case):
         listener.listen(1)
         return listener, f"unix:{self.scratch / name}:/"
 
+    def fill(self, listener):
+        """Its queue, until it has no room."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client = socket.socket(socket.AF_UNIX)
+                self.addCleanup(client.close)
+                client.setblocking(False)
+                client.connect(listener.getsockname())
+
     def await_tries(self, process):
         """Its only core wakes up again and again, as one does that waits for room in a queue."""
         before = []
@@ -504,14 +525,6 @@ class Ends(rig.Case):
         """From one full queue to the next it is longer than any wait."""
         listener, url = self.unix_listener("again")
 
-        def fill():
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    client = socket.socket(socket.AF_UNIX)
-                    self.addCleanup(client.close)
-                    client.setblocking(False)
-                    client.connect(listener.getsockname())
-
         def accept():
             """The first connection that is the generator's."""
             while True:
@@ -523,14 +536,14 @@ class Ends(rig.Case):
                     return client
 
         listener.settimeout(rig.LIMIT_SECONDS)
-        fill()
+        self.fill(listener)
         process = self.start("--quiet", "--connections", 1, "--requests", 6, "--timeout", "3s", url)
         self.await_tries(process)
         client = accept()
         for i in range(5):
             client.recv(1000)
             if i == 4:
-                fill()
+                self.fill(listener)
             time.sleep(0.8)
             client.sendall(reply(fields=b"Connection: close\r\n" if i == 4 else b""))
         self.await_tries(process)

@@ -34,6 +34,7 @@ class Errors(rig.Case):
                 if "--rate" not in options:  # unsent requests have a latency
                     self.assertNotIn("latency", done.out)
                 self.assertEqual(done.json["connects"], 0)
+                self.assertFalse(done.json["interrupted"])  # no signal came
                 self.assertEqual(sum(done.json["errors"].values()), done.json["errors"]["connect"])
                 self.assertEqual(done.status, 1)
                 self.agrees(done.json)
