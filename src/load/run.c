@@ -348,6 +348,7 @@ static void add_core(struct run *r, const struct load_core *c)
     for (int e = 0; e < LOAD_ERRORS; e++) keep_earliest(&r->sample[e], &record->sample[e]);
     r->unsent += c->context.supply.unsent;
     r->unanswered += c->context.supply.unanswered;
+    r->late_ns += c->context.supply.late;
     if (record->connect_error) r->connect_error = record->connect_error;
 }
 

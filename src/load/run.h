@@ -34,6 +34,7 @@ struct run {
     struct io_stats io;
     struct histogram corrected, raw;
     uint64_t unsent, unanswered; /* as of struct supply */
+    uint64_t late_ns;            /* likewise */
     int connect_error;
 };
 

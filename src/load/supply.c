@@ -180,9 +180,13 @@ void supply_enter(struct supply *s, enum phase phase)
         start_schedule(s);
     /* An open loop issues by the time of the turn; a closed one counts replies until right now. */
     uint64_t now = record_open_loop(r) ? s->io->now : clock_ns();
-    if (phase == PHASE_MEASURE) s->measure_from = now;
+    if (phase == PHASE_MEASURE) {
+        s->measure_from = now;
+        s->late = s->io->late;
+    }
     if (phase >= PHASE_DRAIN && s->measure_from && !s->measure_to) {
         s->measure_to = now;
+        s->late = s->io->late - s->late;
         s->io->alarm = list_empty(&s->idle) ? WHEEL_NEVER : next_at(s);
     }
     if (phase >= PHASE_DRAIN) counter_set(&r->counts.draining, 1);

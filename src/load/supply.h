@@ -17,6 +17,7 @@ struct supply {
     struct queue returned; /* of an open loop: to be sent again at once */
     struct queue retries;  /* of an open loop: whose clients gave up and will try again */
     uint64_t measure_from, measure_to; /* ns, by this core's clock */
+    uint64_t late;                     /* ns; by what the core fell behind while measuring */
     /* Of the requests that were due while measuring, those without reply or error in the end. */
     uint64_t unsent;     /* never sent, or given back by a server that closed; in no closed loop */
     uint64_t unanswered; /* sent: still in flight, or about to be sent again */

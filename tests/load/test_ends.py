@@ -316,6 +316,24 @@ class Ends(rig.Case):
             self.assertEqual(done.json["errors"]["timeout"], count, done)
             self.assertEqual(done.json["unanswered"], 0)
 
+    def test_a_standstill_of_the_generator_is_not_the_servers(self):
+        """Which is fast enough, though not for all that was due meanwhile at once."""
+
+        def serve(peer):
+            while peer.request():
+                time.sleep(0.02)
+                peer.send(reply())
+
+        server = self.server(serve)
+        process = self.start("--quiet", "--rate", 100, "--duration", "500ms", "--connections", 10, server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.errors(done)
+        self.assertRegex(done.json["advice"], "the generator stood still|other programs")
+
     def test_a_standstill_of_the_generator_ends_no_drain(self):
         """Nobody may be awaited for longer than it lasts, but clients try again after it."""
 
