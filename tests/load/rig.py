@@ -215,7 +215,10 @@ class Case(unittest.TestCase):
             process.wait()
             self.fail("a process did not end")
 
-    def start(self, *options, engine=None, preexec_fn=None, **how):
+    def start(self, *options, engine=None, report=None, preexec_fn=None, **how):
+        """A run; `report` is its file where several run at a time."""
+        report = report or self.report
+
         def prepare():
             """Whoever started the tests may ignore signals, as nohup and scripts do."""
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -229,14 +232,16 @@ class Case(unittest.TestCase):
             "--engine",
             ENGINE if engine is None else engine,
             "--json",
-            str(self.report),
+            str(report),
             "--no-pin",
             *options,
         ]
         if engine == "":
             del words[1:3]
-        self.report.unlink(missing_ok=True)
-        return subprocess.Popen([str(w) for w in words], text=True, preexec_fn=prepare, **how)
+        report.unlink(missing_ok=True)
+        process = subprocess.Popen([str(w) for w in words], text=True, preexec_fn=prepare, **how)
+        process.report = report
+        return process
 
     def finish(self, process):
         try:
@@ -248,7 +253,7 @@ class Case(unittest.TestCase):
         self.assertNotIn("Sanitizer", err)
         self.assertNotIn("runtime error", err)
         self.assertGreaterEqual(process.returncode, 0, err)
-        return Outcome(process.returncode, out, err, self.report)
+        return Outcome(process.returncode, out, err, process.report)
 
     def run_load(self, *options, **how):
         return self.finish(self.start("--quiet", *options, **how))
