@@ -269,6 +269,27 @@ class Ends(rig.Case):
             self.assertNotIn("--connections", done.json["advice"] or "")
             self.agrees(done.json)
 
+    def test_an_interrupt_after_a_standstill_gives_nobody_up(self):
+        """What was due meanwhile is sent on free connections, and what has had its time would be sent again."""
+
+        def serve(peer):
+            while peer.request():
+                pass
+
+        server = self.server(serve)
+        options = ["--duration", "1h", "--rate", 20, "--connections", 200, "--deadline", "500ms", "--retry", "3,1h"]
+        process = self.start("--quiet", *options, server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0), done)
+        self.assertEqual((done.json["unsent"], done.json["unanswered"]), (0, done.json["deadline"]["attempts"]), done)
+        self.assertGreaterEqual(done.json["unanswered"], 20)
+        self.agrees(done.json)
+
     def test_what_was_never_sent_is_not_unanswered(self):
         """Behind requests that nobody reads."""
 
