@@ -205,13 +205,16 @@ void client_end(struct client *c)
 {
     struct load_context *x = c->context;
     struct pipeline *p = &c->pipeline;
+    bool sent = true; /* [head, sent) come first */
     wheel_clear(&x->io.wheel, &c->timer);
     for (; !pipeline_empty(p); p->head++) {
-        if (deadline(c) > x->io.now) {
-            supply_abandon(&x->supply, pipeline_oldest(p));
+        const struct pending *oldest = pipeline_oldest(p);
+        if (p->head == p->sent) sent = false;
+        if (deadline(c) > x->io.now || oldest->retries < x->plan->retries) {
+            supply_abandon(&x->supply, oldest, sent);
         } else {
             sample_timeout(c);
-            record_error(&x->record, ERROR_TIMEOUT, pipeline_oldest(p));
+            record_error(&x->record, ERROR_TIMEOUT, oldest);
         }
     }
     p->sent = p->tail;
@@ -262,7 +265,7 @@ static void connect_failed(struct client *c, int err)
         wheel_set(&x->io.wheel, &c->timer, x->io.now + QUEUE_NS);
         return;
     }
-    if (c->full_since) err = -ECANCELED;
+    if (err == -EAGAIN && c->full_since) err = -ECANCELED; /* any other error is what came of it */
     c->full_since = 0;
     if (supply_continues(&x->supply)) {
         x->record.connect_error = err == -ECANCELED ? ETIMEDOUT : -err;

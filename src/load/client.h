@@ -39,5 +39,5 @@ void client_schedule(struct client *c);
 /* Closes the connection, even with requests in flight: they are sent again. */
 void client_close(struct client *c);
 
-/* Likewise, at the end of the run: they stay unanswered, or have timed out by now. */
+/* Likewise, at the end of the run: they stay unanswered or unsent, or have timed out by now. */
 void client_end(struct client *c);

@@ -51,11 +51,13 @@ static void enter(struct load_core *c, enum phase phase)
 static void on_wake(struct io *io)
 {
     struct load_core *c = io->user;
-    enum phase command = (enum phase)atomic_load(&c->command), phase;
-    while ((phase = c->context.record.phase) < command) {
-        /* A core that slept through several commands still drains before it ends. */
-        enter(c, phase < PHASE_DRAIN && command >= PHASE_DRAIN ? PHASE_DRAIN : command);
-    }
+    enum phase command = (enum phase)atomic_load(&c->command), now = c->context.record.phase;
+    if (now >= command) return;
+    /* A core that slept through several commands still drains before it ends, for a turn: what is
+     * due by now is sent at its end. */
+    bool drains = now < PHASE_DRAIN && command > PHASE_DRAIN;
+    enter(c, drains ? PHASE_DRAIN : command);
+    if (drains) wake_by(c->wake_fd);
 }
 
 static void on_alarm(struct io *io)
@@ -138,7 +140,7 @@ static void *run(void *arg)
         report_broken(c);
         return NULL;
     }
-    supply_count_unsent(&x->supply); /* last: no reply waits for it */
+    supply_count_left(&x->supply); /* last: no reply waits for it */
     wheel_clear(&x->io.wheel, &c->ramp);
     io_close(&x->io);
     return NULL;

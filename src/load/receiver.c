@@ -133,9 +133,10 @@ static enum receiver_result unsolicited(struct receiver *r, slice in)
     return RECEIVER_UNSOLICITED;
 }
 
+/* Nothing counts after a response that announces the close: it is the last (RFC 9112, 9.6). */
 enum receiver_result receiver_feed(struct receiver *r, slice in, uint64_t now)
 {
-    while (in.len) {
+    while (in.len && !r->close_announced) {
         if (r->pipeline->head == r->pipeline->sent) return unsolicited(r, in);
         struct reference *reference = &r->context->references[oldest(r)->request];
         size_t n = r->started ? 0 : reference_match(reference, in);

@@ -60,7 +60,7 @@ static void print_no_replies(const struct run *r)
 
 static void print_errors(const struct run *r)
 {
-    if (r->interrupted && r->counts.connects)
+    if (r->interrupted)
         puts("INTERRUPTED: these results cover the time until then.");
     else if (!result_errors(r) && !result_has_replies(r))
         print_no_replies(r);
@@ -148,7 +148,7 @@ static void print_deadline(const struct run *r)
 static void print_latencies(const struct run *r)
 {
     if (r->unanswered)
-        printf("  unanswered   %" PRIu64 " were in flight at the end\n", r->unanswered);
+        printf("  unanswered   %" PRIu64 " were sent, without a reply at the end\n", r->unanswered);
     if (r->raw.count || r->corrected.count) /* unsent requests are in the latter only */
         puts("  latency             p50        p90        p99      p99.9        max       mean");
     if (r->plan->rate == 0) {

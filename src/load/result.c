@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #define SATURATED  0.95   /* share of its cores from which on the generator limits the result */
-#define DELAYED    0.05   /* share of the time from which on run delay does */
+#define DELAYED    0.05   /* share of the time from which on run delay or a standstill does */
 #define WAKE_UP_NS 100000 /* the longest run delay of a thread that wakes up on an idle CPU */
 
 double result_seconds(uint64_t ns)
@@ -81,6 +81,7 @@ enum load_limit result_limit(const struct run *r)
     if (result_saturated(r)) return LIMIT_CORES;
     if (r->connect_error == EADDRNOTAVAIL) return LIMIT_PORTS;
     if (result_is_delayed(r)) return LIMIT_RUN_DELAY;
+    if (share(r, r->late_ns) > DELAYED) return LIMIT_LATE;
     if (r->unsent && !r->counts.errors[ERROR_CONNECT]) return LIMIT_RATE;
     return LIMIT_NONE;
 }
@@ -98,7 +99,13 @@ const char *result_advice(const struct run *r, char text[RESULT_ADVICE])
     };
     enum load_limit limit = result_limit(r);
     if (limit == LIMIT_NONE) return NULL;
-    if (limit == LIMIT_RUN_DELAY)
+    if (limit == LIMIT_LATE)
+        snprintf(
+            text, RESULT_ADVICE,
+            "the generator stood still for %.2f s, as where it or its machine is stopped, or "
+            "other programs keep it from its CPU: what was due meanwhile was sent late or never",
+            result_seconds(r->late_ns / r->plan->n_cores));
+    else if (limit == LIMIT_RUN_DELAY)
         snprintf(text, RESULT_ADVICE,
                  "other programs kept the generator from its CPU for %.0f %% of the run, which "
                  "limits the rate and adds to the latency: end them, or pin it to a CPU that they "

@@ -9,6 +9,7 @@ enum load_limit {
     LIMIT_CORES,     /* the generator's cores were saturated */
     LIMIT_PORTS,     /* this host ran out of ports to connect from */
     LIMIT_RUN_DELAY, /* other programs used the generator's cores */
+    LIMIT_LATE,      /* the generator stood still, as where it is stopped */
     LIMIT_RATE,      /* requests were due and no connection was free: the server is too slow, or
                         there are too few connections */
 };

@@ -77,12 +77,12 @@ static void wait_until(struct run *r, uint64_t until)
     uint64_t now = clock_ns(), left = until > now ? until - now : 0;
     struct timespec ts = {(time_t)(left / NS_PER_S), (long)(left % NS_PER_S)};
     int n = ppoll(fds, 2, &ts, NULL);
-    if (is_broken(r) || has_failed(r)) r->interrupted = true;
+    if (is_broken(r) || has_failed(r)) r->over = true;
     if (n <= 0) return;
     uint64_t count;
     struct signalfd_siginfo info;
     if (fds[0].revents && read(r->signal_fd, &info, sizeof info) == sizeof info)
-        r->interrupted = true;
+        r->interrupted = r->over = true;
     if (fds[1].revents && read(r->completed_fd, &count, sizeof count) < 0) return;
 }
 
@@ -179,7 +179,7 @@ static struct interval measure_intervals(struct run *r, struct interval first)
         while (next <= now.wall_ns) next += INTERVAL_NS;
         if (is_stalled(r, &stall, now.wall_ns)) break;
         report_progress(r, &progress, &now);
-    } while (now.wall_ns < end && !completed_all(r) && !r->interrupted);
+    } while (now.wall_ns < end && !completed_all(r) && !r->over);
     if (now.wall_ns > last.wall_ns) intervals_add(&r->intervals, &last, &now);
     return now;
 }
@@ -234,7 +234,7 @@ static void measure(struct run *r)
 /* Until every connection has been attempted. */
 static void wait_connected(struct run *r)
 {
-    while (SUM(connecting_done) < r->plan->connections && !r->interrupted)
+    while (SUM(connecting_done) < r->plan->connections && !r->over)
         wait_until(r, clock_ns() + 2 * NS_PER_MS);
 }
 
@@ -245,7 +245,7 @@ static void drain(struct run *r)
     uint64_t longest = plan_longest_wait(r->plan) + NS_PER_S, now = clock_ns();
     struct stall wait = {.since = now, .at = now};
     command(r, PHASE_DRAIN);
-    while (now - wait.since < longest && !r->interrupted &&
+    while (now - wait.since < longest && !r->over &&
            (SUM(draining) < r->plan->n_cores || SUM(completed) < SUM(issued))) {
         wait_until(r, now + NS_PER_MS);
         now = clock_ns();
@@ -261,13 +261,13 @@ static void run_phases(struct run *r)
         wait_until(r, clock_ns() + p->ramp);
     } else {
         wait_connected(r);
-        if (SUM(connects) == 0) r->interrupted = true; /* there is no server */
+        if (SUM(connects) == 0) r->over = true; /* there is no server */
     }
-    if (!r->interrupted && p->warmup) {
+    if (!r->over && p->warmup) {
         command(r, PHASE_WARM);
         wait_until(r, clock_ns() + p->warmup);
     }
-    if (!r->interrupted) measure(r);
+    if (!r->over) measure(r);
     drain(r);
 }
 
@@ -348,6 +348,7 @@ static void add_core(struct run *r, const struct load_core *c)
     for (int e = 0; e < LOAD_ERRORS; e++) keep_earliest(&r->sample[e], &record->sample[e]);
     r->unsent += c->context.supply.unsent;
     r->unanswered += c->context.supply.unanswered;
+    r->late_ns += c->context.supply.late;
     if (record->connect_error) r->connect_error = record->connect_error;
 }
 

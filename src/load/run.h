@@ -12,7 +12,8 @@ struct run {
     struct watch watch;
     int signal_fd;
     int completed_fd; /* an eventfd: a core has completed its share */
-    bool interrupted;
+    bool interrupted; /* by a signal */
+    bool over;        /* so nothing more is awaited; nor without a server, or with a broken core */
 
     /* of the measurement */
     uint64_t started_at;  /* ns */
@@ -33,6 +34,7 @@ struct run {
     struct io_stats io;
     struct histogram corrected, raw;
     uint64_t unsent, unanswered; /* as of struct supply */
+    uint64_t late_ns;            /* likewise */
     int connect_error;
 };
 

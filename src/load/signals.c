@@ -1,5 +1,7 @@
 #include "load/signals.h"
 
+#include "base/assert.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -7,7 +9,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* As by nohup(1). A blocked signal would be read all the same. */
+/* As by nohup(1), and in what a script starts in the background. A blocked signal would be read all
+ * the same. */
 static bool is_ignored(int signal)
 {
     struct sigaction now;
@@ -16,10 +19,10 @@ static bool is_ignored(int signal)
 
 static void ending(sigset_t *set)
 {
+    static const int all[] = {SIGINT, SIGTERM, SIGHUP};
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    if (!is_ignored(SIGHUP)) sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (!is_ignored(all[i])) sigaddset(set, all[i]);
 }
 
 int signals_open(void)

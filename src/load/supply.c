@@ -146,14 +146,6 @@ void supply_return(struct supply *s, const struct pending *p)
         counter_set(&r->counts.issued, r->counts.issued - 1);
 }
 
-void supply_abandon(struct supply *s, const struct pending *p)
-{
-    if (!p->counted) return;
-    s->unanswered++;
-    if (record_open_loop(s->record) && s->measure_to > p->intended)
-        histogram_add(s->record->corrected, s->measure_to - p->intended);
-}
-
 /* The pause is the same for all, so the first to give up is the first to try again. */
 bool supply_retry(struct supply *s, const struct pending *p)
 {
@@ -188,27 +180,58 @@ void supply_enter(struct supply *s, enum phase phase)
         start_schedule(s);
     /* An open loop issues by the time of the turn; a closed one counts replies until right now. */
     uint64_t now = record_open_loop(r) ? s->io->now : clock_ns();
-    if (phase == PHASE_MEASURE) s->measure_from = now;
+    if (phase == PHASE_MEASURE) {
+        s->measure_from = now;
+        s->late = s->io->late;
+    }
     if (phase >= PHASE_DRAIN && s->measure_from && !s->measure_to) {
         s->measure_to = now;
+        s->late = s->io->late - s->late;
         s->io->alarm = list_empty(&s->idle) ? WHEEL_NEVER : next_at(s);
     }
     if (phase >= PHASE_DRAIN) counter_set(&r->counts.draining, 1);
 }
 
-/* ---- unsent requests ---- */
+/* ---- requests without a reply ---- */
+
+/* At least: until the end of the measurement. */
+static uint64_t waited(const struct supply *s, uint64_t due)
+{
+    return s->measure_to > due ? s->measure_to - due : 0;
+}
 
 static void count_one(struct supply *s, uint64_t due)
 {
     s->unsent++;
-    histogram_add(s->record->corrected, s->measure_to - due);
+    histogram_add(s->record->corrected, waited(s, due));
 }
 
-static void count_queue(struct supply *s, struct queue *q)
+/* In a closed loop over a time every request is, once it measures. */
+static bool is_measured(const struct supply *s, const struct pending *p)
+{
+    return record_counts_all(s->record) ? s->measure_from > 0 : p->counted;
+}
+
+void supply_abandon(struct supply *s, const struct pending *p, bool sent)
+{
+    struct load_counts *counts = &s->record->counts;
+    uint64_t *attempts = p->retries ? &counts->retries : &counts->issued;
+    bool open = record_open_loop(s->record);
+    if (!is_measured(s, p)) return;
+    if (!sent) counter_set(attempts, *attempts - 1);
+    if (sent || p->retries) {
+        s->unanswered++;
+        if (open) histogram_add(s->record->corrected, waited(s, p->intended));
+    } else if (open) {
+        count_one(s, p->intended);
+    }
+}
+
+static void abandon_queue(struct supply *s, struct queue *q, bool sent)
 {
     while (!queue_empty(q)) {
         struct pending p = queue_pop(q);
-        if (p.counted) count_one(s, p.intended);
+        supply_abandon(s, &p, sent);
     }
 }
 
@@ -223,16 +246,27 @@ static void count_many(struct supply *s, uint64_t n)
     schedule_skip(t, s->measure_to);
 }
 
-/* Their latency is at least the time from when they were due to the end of the measurement. */
-void supply_count_unsent(struct supply *s)
+/* How many requests of the count nobody has asked for yet. */
+static uint64_t left_of_count(const struct supply *s)
+{
+    const struct record *r = s->record;
+    return s->plan->count ? r->share - r->counts.issued - s->unsent : UINT64_MAX;
+}
+
+void supply_count_left(struct supply *s)
 {
     struct schedule *t = &s->schedule;
-    if (!record_open_loop(s->record) || s->plan->count) return;
-    count_queue(s, &s->returned);
-    count_queue(s, &s->retries);
+    if (!record_open_loop(s->record)) return;
+    abandon_queue(s, &s->returned, false);
+    abandon_queue(s, &s->retries, true);
     if (schedule_left(t, s->measure_from) > MANY) schedule_skip(t, s->measure_from);
     while (schedule_due(t) < s->measure_from) schedule_next(t);
-    uint64_t n = schedule_left(t, s->measure_to);
-    if (n > MANY) count_many(s, n);
-    for (uint64_t due; (due = schedule_due(t)) < s->measure_to; schedule_next(t)) count_one(s, due);
+    uint64_t left = left_of_count(s), due = schedule_left(t, s->measure_to);
+    uint64_t n = due < left ? due : left;
+    if (n > MANY) {
+        count_many(s, n);
+        left -= n;
+    }
+    for (; left && (due = schedule_due(t)) < s->measure_to; left--, schedule_next(t))
+        count_one(s, due);
 }

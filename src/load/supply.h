@@ -17,8 +17,10 @@ struct supply {
     struct queue returned; /* of an open loop: to be sent again at once */
     struct queue retries;  /* of an open loop: whose clients gave up and will try again */
     uint64_t measure_from, measure_to; /* ns, by this core's clock */
-    uint64_t unsent;                   /* due while measuring, and never sent */
-    uint64_t unanswered;               /* sent, and still in flight when all was closed */
+    uint64_t late;                     /* ns; by what the core fell behind while measuring */
+    /* Of the requests that were due while measuring, those without reply or error in the end. */
+    uint64_t unsent;     /* never sent, or given back by a server that closed; in no closed loop */
+    uint64_t unanswered; /* sent: still in flight, or about to be sent again */
 };
 
 void supply_init(struct supply *s, struct record *record, struct io *io, uint32_t core);
@@ -46,9 +48,12 @@ void supply_return(struct supply *s, const struct pending *p);
  * plan->retry_pause and on whichever connection is free then; false where it gives up for good. */
 bool supply_retry(struct supply *s, const struct pending *p);
 
-/* `p` is in flight when all is closed: by an interruption, as others time out before that. Its
- * latency is at least the time until the end of the measurement. */
-void supply_abandon(struct supply *s, const struct pending *p);
+/* `p` is still its connection's when all is closed: by an interruption, as others time out before
+ * that. `sent`: by that connection; what was never sent is not issued after all. Its latency is at
+ * least the time until the end of the measurement. */
+void supply_abandon(struct supply *s, const struct pending *p, bool sent);
 
-/* Counts the requests that were due while measuring and never sent. When all is closed. */
-void supply_count_unsent(struct supply *s);
+/* Counts the requests that no connection has and that were due while measuring: those that wait to
+ * be sent again, and those that were never sent; of a number of requests no more than that. When
+ * all is closed. */
+void supply_count_left(struct supply *s);

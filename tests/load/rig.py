@@ -215,21 +215,33 @@ class Case(unittest.TestCase):
             process.wait()
             self.fail("a process did not end")
 
-    def start(self, *options, engine=None, **how):
+    def start(self, *options, engine=None, report=None, preexec_fn=None, **how):
+        """A run; `report` is its file where several run at a time."""
+        report = report or self.report
+
+        def prepare():
+            """Whoever started the tests may ignore signals, as nohup and scripts do."""
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            if preexec_fn:
+                preexec_fn()
+
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
         words = [
             LOAD,
             "--engine",
             ENGINE if engine is None else engine,
             "--json",
-            str(self.report),
+            str(report),
             "--no-pin",
             *options,
         ]
         if engine == "":
             del words[1:3]
-        self.report.unlink(missing_ok=True)
-        return subprocess.Popen([str(w) for w in words], text=True, **how)
+        report.unlink(missing_ok=True)
+        process = subprocess.Popen([str(w) for w in words], text=True, preexec_fn=prepare, **how)
+        process.report = report
+        return process
 
     def finish(self, process):
         try:
@@ -241,7 +253,7 @@ class Case(unittest.TestCase):
         self.assertNotIn("Sanitizer", err)
         self.assertNotIn("runtime error", err)
         self.assertGreaterEqual(process.returncode, 0, err)
-        return Outcome(process.returncode, out, err, self.report)
+        return Outcome(process.returncode, out, err, process.report)
 
     def run_load(self, *options, **how):
         return self.finish(self.start("--quiet", *options, **how))
@@ -309,10 +321,10 @@ def wait_for(condition):
     return False
 
 
-def requests_of(admin):
-    """How many requests a torc-lab has had, by its admin side."""
+def requests_of(admin, which="requests"):
+    """How many requests a torc-lab has answered, or as `which` says, by its admin side."""
     with urllib.request.urlopen(admin + "/stats.json", timeout=LIMIT_SECONDS) as answer:
-        return json.load(answer)["total"]["requests"]
+        return json.load(answer)["total"][which]
 
 
 def two_cores():

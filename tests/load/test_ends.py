@@ -4,12 +4,16 @@ import contextlib
 import ctypes
 import json
 import os
+import re
+import resource
 import select
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import rig
 from rig import reply
@@ -204,8 +208,10 @@ class Ends(rig.Case):
             ["--requests", 10**9, "--rate", 200],
             ["--duration", "1h", "--pipeline", 5, "--cores", rig.two_cores()],
             ["--warmup", "1h"],
+            ["--warmup", "1h", "--rate", 200],
         ):
-            self.interrupted(self.server(serve), "--connections", 8, *options)
+            done = self.interrupted(self.server(serve), "--connections", 8, *options)
+            self.assertEqual(done.json["unanswered"] == 0, "--warmup" in options)  # of the measured part
 
     def test_an_interrupt_loses_no_request(self):
         """One that was sent and not answered is told, and in the corrected latency."""
@@ -221,37 +227,167 @@ class Ends(rig.Case):
             j = done.json
             self.assertEqual(j["errors"], dict.fromkeys(rig.ERRORS, 0))
             self.assertEqual(j["unanswered"], 20)
-            self.assertIn("  unanswered   20 were in flight at the end\n", done.out)
+            self.assertIn("  unanswered   20 were sent, without a reply at the end\n", done.out)
             self.assertEqual(j["latency_ns"]["raw"]["count"], j["requests"])
 
-    def test_a_standstill_of_the_generator_hides_no_timeout(self):
-        """It is stopped, as with its machine, for longer than a request in flight may take."""
+    def test_an_interrupt_tells_what_was_due_of_a_number_of_requests(self):
+        """One of them was sent, and all others were due."""
 
         def serve(peer):
-            while peer.more():
+            while peer.request():
                 pass
 
-        for options in (["--rate", 100, "--requests", 4], []):
+        options = ["--rate", 1000, "--requests", 50, "--connections", 1, "--cores", 1]
+        server = self.server(serve)
+        process = self.start("--quiet", *options, server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        done = self.finish(process)
+        self.assertEqual((done.json["unanswered"], done.json["unsent"]), (1, 49), done)
+        self.assertIn("  unsent       49 were due and never sent\n", done.out)
+        self.agrees(done.json)
+
+    def test_an_interrupt_tells_what_waits_for_its_next_attempt(self):
+        """It was sent, with free connections all the time."""
+
+        def serve(peer):
+            while peer.request():
+                pass
+
+        give_up = ["--rate", 100, "--deadline", "50ms", "--retry", "3,1h", "--connections", 20]
+        for options in (["--requests", 10], ["--duration", "1h"]):
             server = self.server(serve)
-            options = ["--duration", "100ms", "--connections", 4, "--timeout", "1s", *options]
+            process = self.start("--quiet", *give_up, *options, server.url)
+            self.assertTrue(rig.wait_for(lambda: server.connects >= 30))  # ten gave up
+            process.send_signal(signal.SIGINT)
+            done = self.finish(process)
+            self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0))
+            self.assertEqual(done.json["unanswered"] + done.json["unsent"], done.json["deadline"]["attempts"])
+            self.assertEqual(done.json["unsent"], 0, done)
+            self.assertGreaterEqual(done.json["unanswered"], 10)
+            self.assertNotIn("--connections", done.json["advice"] or "")
+            self.agrees(done.json)
+
+    def test_an_interrupt_after_a_standstill_gives_nobody_up(self):
+        """What was due meanwhile is sent on free connections, and what has had its time would be sent again."""
+
+        def serve(peer):
+            while peer.request():
+                pass
+
+        server = self.server(serve)
+        options = ["--duration", "1h", "--rate", 20, "--connections", 200, "--deadline", "500ms", "--retry", "3,1h"]
+        process = self.start("--quiet", *options, server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0), done)
+        self.assertEqual((done.json["unsent"], done.json["unanswered"]), (0, done.json["deadline"]["attempts"]), done)
+        self.assertGreaterEqual(done.json["unanswered"], 20)
+        self.agrees(done.json)
+
+    def test_what_was_never_sent_is_not_unanswered(self):
+        """Behind requests that nobody reads."""
+
+        def serve(peer):
+            peer.take(1)
+            read.set()
+            stop.wait(rig.LIMIT_SECONDS)
+
+        for options in (["--duration", "1h"], ["--requests", 64], ["--requests", 64, "--rate", 10**6]):
+            read, stop = threading.Event(), threading.Event()
+            server = self.server(serve)
+            process = self.start(
+                "--quiet", "--connections", 1, "--pipeline", 64, "--body-size", "4m", *options, server.url
+            )
+            self.assertTrue(read.wait(rig.LIMIT_SECONDS))
+            time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            done = self.finish(process)
+            stop.set()
+            self.assertIn(done.json["unanswered"], range(1, 33), done)
+            if "--rate" in options:
+                self.assertEqual(done.json["unanswered"] + done.json["unsent"], 64)
+            else:
+                self.assertEqual(done.json["unsent"], 0)
+            self.agrees(done.json)
+
+    def test_a_standstill_of_the_generator_hides_no_timeout(self):
+        """It is stopped, as with its machine, for longer than a request in flight may take, and then told to end."""
+
+        def serve(peer):
+            while peer.request():
+                pass
+
+        for options, count in (["--rate", 100], 4), (["--pipeline", 3], 12):
+            server = self.server(serve)
+            options = ["--requests", count, "--connections", 4, "--timeout", "1s", *options]
             process = self.start("--quiet", *options, server.url)
-            self.assertTrue(rig.wait_for(lambda: server.connects == 4))
-            time.sleep(0.5)
+            self.assertTrue(rig.wait_for(lambda: len(server.requests) == count))
             process.send_signal(signal.SIGSTOP)
-            time.sleep(2.5)
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
             process.send_signal(signal.SIGCONT)
             done = self.finish(process)
             self.assertEqual(done.status, 1)
-            self.assertEqual(done.json["errors"]["timeout"], 4, done)
+            self.assertEqual(done.json["errors"]["timeout"], count, done)
             self.assertEqual(done.json["unanswered"], 0)
 
-    def test_nohup_is_obeyed(self):
-        server = self.each(reply())
-        options = ["--quiet", "--requests", 20, "--rate", 20, server.url]
-        process = self.start(*options, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    def test_a_standstill_of_the_generator_is_not_the_servers(self):
+        """Which is fast enough, though not for all that was due meanwhile at once."""
+
+        def serve(peer):
+            while peer.request():
+                time.sleep(0.02)
+                peer.send(reply())
+
+        server = self.server(serve)
+        process = self.start("--quiet", "--rate", 100, "--duration", "500ms", "--connections", 10, server.url)
         self.assertTrue(rig.wait_for(lambda: server.requests))
-        process.send_signal(signal.SIGHUP)
-        self.errors(self.finish(process))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.errors(done)
+        self.assertRegex(done.json["advice"], "the generator stood still|other programs")
+
+    def test_a_standstill_of_the_generator_ends_no_drain(self):
+        """Nobody may be awaited for longer than it lasts, but clients try again after it."""
+
+        def serve(peer):
+            answers = back.is_set()
+            while peer.request():
+                if answers:
+                    peer.send(reply())
+
+        back = threading.Event()
+        server = self.server(serve)
+        options = ["--rate", 100, "--duration", "100ms", "--connections", 16, "--timeout", "1s"]
+        process = self.start("--quiet", *options, "--deadline", "1s", "--retry", "2,200ms", server.url)
+        self.assertTrue(rig.wait_for(lambda: server.requests))
+        time.sleep(0.4)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        back.set()
+        process.send_signal(signal.SIGCONT)
+        done = self.finish(process)
+        self.errors(done)
+        self.assertEqual(done.json["unanswered"], 0)
+        self.assertGreater(done.json["requests"], 0)
+
+    def test_an_ignored_signal_is_obeyed(self):
+        """As by nohup, and in what a script starts in the background."""
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            server = self.each(reply())
+            options = ["--quiet", "--requests", 20, "--rate", 20, server.url]
+            process = self.start(*options, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+            self.assertTrue(rig.wait_for(lambda: server.requests))
+            process.send_signal(number)
+            self.errors(self.finish(process))
 
     def test_an_interrupt_ends_the_drain(self):
         def serve(peer):
@@ -283,6 +419,18 @@ class Ends(rig.Case):
         done = self.finish(process)
         self.assertEqual(done.status, 1)
         self.assertTrue(done.json["interrupted"])
+
+    def test_an_interrupt_before_any_connection_is_told(self):
+        listener, url = self.unix_listener("interrupted")
+        self.fill(listener)
+        process = self.start("--quiet", "--connections", 1, "--timeout", "1h", url)
+        self.await_tries(process)
+        process.send_signal(signal.SIGINT)
+        done = self.finish(process)
+        self.assertEqual(done.status, 1)
+        self.assertTrue(done.out.startswith("INTERRUPTED: "), done)
+        self.assertTrue(done.json["interrupted"])
+        self.assertEqual((done.json["connects"], done.json["errors"]), (0, dict.fromkeys(rig.ERRORS, 0)))
 
     def test_an_interrupt_ends_a_report_that_nobody_reads(self):
         reading, writing = os.pipe()
@@ -323,6 +471,26 @@ class Ends(rig.Case):
             self.assertTrue(done.out.startswith("ERRORS: connect "))
             self.agrees(done.json)
 
+    def test_a_server_that_dies_leaves_nothing_untold(self):
+        """Of a number of requests all were due before the run ended."""
+
+        def serve(peer):
+            while peer.request():
+                if len(server.requests) > 20:
+                    server.close_listener()
+                    return peer.reset()
+                peer.send(reply())
+
+        server = self.server(serve)
+        options = ["--rate", 200, "--requests", 100, "--connections", 4, "--timeout", "1s"]
+        done = self.run_load(*options, server.url)
+        j = done.json
+        self.assertGreater(j["unsent"], 0)
+        failed = sum(j["errors"].values()) - j["errors"]["connect"]
+        self.assertEqual(j["requests"] + failed + j["unanswered"] + j["unsent"], 100, done)
+        self.assertFalse(j["interrupted"])
+        self.agrees(j)
+
     def test_a_server_that_stops_answering_causes_timeouts(self):
         def serve(peer):
             for _ in range(5):
@@ -351,11 +519,77 @@ class Ends(rig.Case):
         listener.listen(1)
         return listener, f"unix:{self.scratch / name}:/"
 
+    def fill(self, listener):
+        """Its queue, until it has no room."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client = socket.socket(socket.AF_UNIX)
+                self.addCleanup(client.close)
+                client.setblocking(False)
+                client.connect(listener.getsockname())
+
+    def await_tries(self, process):
+        """Its only core wakes up again and again, as one does that waits for room in a queue."""
+        before = []
+
+        def is_awake():
+            for task in Path(f"/proc/{process.pid}/task").iterdir():
+                with contextlib.suppress(OSError):  # a thread that has ended
+                    if (task / "comm").read_text() == "torc-load-0\n":
+                        status = (task / "status").read_text()
+                        before.append(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)$", status, re.M)[1]))
+            return before and before[-1] >= before[0] + 20
+
+        self.assertTrue(rig.wait_for(is_awake))
+
     def test_a_full_queue_of_a_unix_socket_times_out(self):
+        """Each connection waits for as long, however often it has waited."""
         _, url = self.unix_listener("full")
-        done = self.run_load("--connections", 8, "--timeout", "200ms", url)
+        begun = time.monotonic()
+        done = self.run_load("--connections", 8, "--timeout", "500ms", "--duration", "1500ms", url)
         self.assertEqual(done.status, 1)
         self.assertIn("Connection timed out", done.out)
+        self.assertLessEqual(done.json["errors"]["connect"], 8 * (time.monotonic() - begun) / 0.5)
+
+    def test_a_server_that_ends_while_its_queue_is_full_refuses(self):
+        """That is no timeout."""
+        listener, url = self.unix_listener("gone")
+        process = self.start("--quiet", "--connections", 8, "--timeout", "1h", "--duration", "200ms", url)
+        self.await_tries(process)
+        listener.close()
+        done = self.finish(process)
+        self.first(done, "connect", "unix:.*: Connection refused")
+
+    def test_who_found_room_in_a_queue_waits_again_for_as_long(self):
+        """From one full queue to the next it is longer than any wait."""
+        listener, url = self.unix_listener("again")
+
+        def accept():
+            """The first connection that is the generator's."""
+            while True:
+                client = listener.accept()[0]
+                self.addCleanup(client.close)
+                client.settimeout(rig.LIMIT_SECONDS)
+                who = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("iII"))
+                if struct.unpack("iII", who)[0] == process.pid:
+                    return client
+
+        listener.settimeout(rig.LIMIT_SECONDS)
+        self.fill(listener)
+        process = self.start("--quiet", "--connections", 1, "--requests", 6, "--timeout", "3s", url)
+        self.await_tries(process)
+        client = accept()
+        for i in range(5):
+            client.recv(1000)
+            if i == 4:
+                self.fill(listener)
+            time.sleep(0.8)
+            client.sendall(reply(fields=b"Connection: close\r\n" if i == 4 else b""))
+        self.await_tries(process)
+        client = accept()
+        client.recv(1000)
+        client.sendall(reply())
+        self.errors(self.finish(process))
 
     def test_a_full_queue_of_a_unix_socket_is_waited_for(self):
         listener, url = self.unix_listener("slow")
@@ -385,16 +619,21 @@ class Ends(rig.Case):
         self.agrees(done.json)
 
     def test_too_few_descriptors_are_an_error(self):
-        def limit():
-            import resource
+        """A watched process takes one, too."""
+        server = self.each(reply())
 
-            resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+        def limited(connections, *options):
+            options = ["--connections", connections, "--requests", connections, "--cores", 1, *options, server.url]
+            return self.run_load(*options, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
 
-        done = self.run_load("--connections", 100, "http://127.0.0.1:1/", preexec_fn=limit)
-        self.assertEqual(done.status, 1)
-        self.assertEqual(
-            done.err, "torc-load: --connections 100 needs a descriptor limit of more than 100 (raise it, ulimit -n)\n"
-        )
+        watch = ["--watch", os.getpid()]
+        self.errors(limited(32))
+        self.errors(limited(31, *watch))
+        for connections, options, what in (33, [], "33"), (100, [], "100"), (32, watch, "32 with --watch"):
+            done = limited(connections, *options)
+            self.assertEqual(done.status, 1)
+            said = f"torc-load: --connections {what} needs a descriptor limit of more than 100 (raise it, ulimit -n)\n"
+            self.assertEqual(done.err, said)
 
     def test_an_unavailable_engine_is_an_error_or_replaced(self):
         server = self.each(reply())
@@ -412,21 +651,39 @@ class Ends(rig.Case):
                 self.errors(done)
                 self.assertEqual(done.json["engine"], "epoll")
 
-    def test_an_engine_that_is_refused_later_is_an_error(self):
-        """A tracer refuses the system call after some time. Without one there is nothing to see."""
-        call = "io_uring_enter" if rig.ENGINE == "io_uring" else "epoll_wait,epoll_pwait"
+    def refused_by_a_tracer(self, call, error, when, *options):
+        """A run under a tracer that refuses the system call. Without one there is nothing to see."""
         words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
-        words += ["-e", f"inject={call}:error=EPERM:when=20+"]
+        words += ["-e", f"inject={call}:error={error}:when={when}"]
         try:
             if subprocess.run([*words, "true"], capture_output=True).returncode:
                 self.skipTest("strace may not trace")
         except FileNotFoundError:
             self.skipTest("no strace")
-        server = self.each(reply())
-        load = [rig.LOAD, "--engine", rig.ENGINE, "--requests", "1000000", "--connections", "2", "--cores", "1"]
-        done = subprocess.run([*words, *load, server.url], capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn(f"core 0: {call.split(',')[0]} failed: Operation not permitted", done.stderr)
+        words += [rig.LOAD, "--engine", rig.ENGINE, "--quiet", *options, self.each(reply()).url]
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        try:
+            _, err = process.communicate(timeout=rig.LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            self.fail("it did not end by itself: " + process.communicate()[1])
+        self.assertEqual(process.returncode, 1, err)
+        return err
+
+    def test_an_engine_that_is_refused_later_is_an_error(self):
+        call = "io_uring_enter" if rig.ENGINE == "io_uring" else "epoll_wait,epoll_pwait"
+        options = ["--requests", "1000000", "--connections", "2", "--cores", "1"]
+        err = self.refused_by_a_tracer(call, "EPERM", "20+", *options)
+        self.assertIn(f"core 0: {call.split(',')[0]} failed: Operation not permitted", err)
+
+    def test_a_core_whose_engine_does_not_open_ends_the_run(self):
+        if rig.ENGINE != "epoll":
+            self.skipTest("this would refuse the trial of the engine before")
+        options = ["--duration", "1h", "--connections", "4", "--cores", rig.two_cores()]
+        err = self.refused_by_a_tracer("epoll_create1", "ENOMEM", "1", *options)
+        self.assertIn("torc-load: core 0 cannot start its epoll engine: ", err)
 
     def test_wrong_options_are_one_line_on_stderr(self):
         for words in (

@@ -30,6 +30,13 @@ static void the_limit_to_fix_first_is_named(void **state)
     assert_int_equal(result_limit(&run), LIMIT_NONE);
     run.unsent = 1;
     assert_int_equal(result_limit(&run), LIMIT_RATE);
+    run.late_ns = NS_PER_S; /* a quarter of the time, and then the server is not to blame */
+    assert_int_equal(result_limit(&run), LIMIT_LATE);
+    char text[RESULT_ADVICE];
+    assert_non_null(strstr(result_advice(&run, text), "the generator stood still for 0.50 s"));
+    run.late_ns = NS_PER_S * 2 * 2 / 20; /* 5 % */
+    assert_int_equal(result_limit(&run), LIMIT_RATE);
+    run.late_ns = NS_PER_S;
     run.run_delay = (struct run_delay){NS_PER_S, 1000}; /* 1 ms each, a quarter of the time */
     assert_int_equal(result_limit(&run), LIMIT_RUN_DELAY);
     run.unsent = 0;

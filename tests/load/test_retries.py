@@ -1,5 +1,7 @@
 """Clients that give up after a deadline and try again."""
 
+import signal
+
 import rig
 from rig import reply
 
@@ -87,6 +89,20 @@ class Retries(rig.Case):
         if done.json["seconds"] < 0.5:  # a core that stands still ends the duration late
             self.assertEqual(done.json["answered"], 0)
         self.attempts(done, server, at_least=1)
+
+    def test_an_interrupt_fails_nobody_who_would_try_again(self):
+        """Among so many there often is one whose time is up and who has not closed yet."""
+        _, url, admin = self.lab()
+        options = ["--duration", "1h", "--rate", 3000, "--connections", 400, "--deadline", "50ms", "--retry", "3,1h"]
+        for _ in range(6):
+            before = rig.requests_of(admin, "requests_started")
+            process = self.start("--quiet", *options, url + "/delay/500")
+            self.assertTrue(rig.wait_for(lambda: rig.requests_of(admin, "requests_started") > before + 800))
+            process.send_signal(signal.SIGINT)
+            done = self.finish(process)
+            self.assertEqual(done.json["errors"], dict.fromkeys(rig.ERRORS, 0), done)
+            self.assertEqual(done.json["unanswered"], done.json["deadline"]["attempts"], done)
+            self.agrees(done.json)
 
     def test_an_answer_of_any_status_is_not_retried(self):
         server = self.each(reply(status="503 Service Unavailable"))

@@ -303,8 +303,8 @@ static void retries_go_on_after_the_measurement(void **state)
     assert_true(supply_continues(&supply));
     supply_enter(&supply, PHASE_END);
     assert_false(supply_continues(&supply));
-    supply_count_unsent(&supply);
-    assert_int_equal(supply.unsent, 1);
+    supply_count_left(&supply);
+    assert_int_equal(supply.unanswered, 1);
 }
 
 static void unsent_requests_have_waited_until_the_end(void **state)
@@ -313,7 +313,7 @@ static void unsent_requests_have_waited_until_the_end(void **state)
     start_open_loop();
     io.now += 4 * NS_PER_S - 1;
     supply_enter(&supply, PHASE_DRAIN); /* no pipeline had room */
-    supply_count_unsent(&supply);
+    supply_count_left(&supply);
     assert_int_equal(supply.unsent, 4);
     assert_int_equal(record.corrected->count, 4);
     assert_int_equal(record.corrected->max, 4 * NS_PER_S - 1);
@@ -326,11 +326,98 @@ static void many_unsent_requests_are_spread_evenly(void **state)
     supply_enter(&supply, PHASE_MEASURE);
     io.now += NS_PER_S;
     supply_enter(&supply, PHASE_DRAIN);
-    supply_count_unsent(&supply);
+    supply_count_left(&supply);
     assert_in_range(supply.unsent, 99999999, 100000001);
     assert_int_equal(record.corrected->count, supply.unsent);
     uint64_t half = histogram_quantile(record.corrected, 0.5);
     assert_in_range(half, NS_PER_S * 49 / 100, NS_PER_S * 51 / 100);
+}
+
+static void no_more_than_the_count_is_unsent(void **state)
+{
+    (void)state;
+    plan.count = record.share = 6;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]); /* the first, due now */
+    supply_fill(&supply, &pipeline[0]);
+    io.now += 3 * NS_PER_S - 1;
+    supply_enter(&supply, PHASE_DRAIN); /* the second takes the room that is left */
+    supply_count_left(&supply);
+    assert_int_equal(record.counts.issued, 2);
+    assert_int_equal(supply.unsent, 1); /* the others were not due */
+    supply.measure_to += 100 * NS_PER_S;
+    supply_count_left(&supply);
+    assert_int_equal(supply.unsent, 4);
+    assert_int_equal(record.corrected->count, 4);
+}
+
+static void no_more_than_a_large_count_is_unsent(void **state)
+{
+    (void)state;
+    plan.rate = 1e8;
+    plan.count = record.share = 30000000;
+    supply_enter(&supply, PHASE_MEASURE);
+    io.now += NS_PER_S;
+    supply_enter(&supply, PHASE_DRAIN);
+    supply_count_left(&supply);
+    assert_int_equal(supply.unsent, 30000000);
+    assert_int_equal(record.corrected->count, 30000000);
+}
+
+static void what_waits_for_its_next_attempt_is_unanswered(void **state)
+{
+    (void)state;
+    plan.retries = 1;
+    plan.count = record.share = 2;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    assert_true(give_up(&pipeline[0]));
+    supply_return(&supply, &(struct pending){.intended = NS_PER_S, .counted = true});
+    counter_set(&record.counts.issued, 2);
+    supply_enter(&supply, PHASE_DRAIN);
+    supply_enter(&supply, PHASE_END);
+    supply_count_left(&supply);
+    assert_int_equal(supply.unanswered, 1);
+    assert_int_equal(supply.unsent, 1); /* a server gave it back */
+    assert_int_equal(record.counts.issued, 1);
+    assert_int_equal(record.corrected->count, 2);
+}
+
+static void what_was_never_sent_is_not_unanswered(void **state)
+{
+    (void)state;
+    struct pending first = {.intended = NS_PER_S, .counted = true}, again = first;
+    again.retries = 1;
+    start_open_loop();
+    supply_fill(&supply, &pipeline[0]);
+    counter_set(&record.counts.retries, 1);
+    supply_enter(&supply, PHASE_DRAIN);
+    supply_abandon(&supply, &first, false);
+    assert_int_equal(supply.unsent, 1);
+    assert_int_equal(record.counts.issued, 0);
+    supply_abandon(&supply, &again, false); /* the first attempt was sent, the second was not */
+    assert_int_equal(supply.unanswered, 1);
+    assert_int_equal(record.counts.retries, 0);
+    supply_abandon(&supply, &again, true);
+    assert_int_equal(supply.unanswered, 2);
+    assert_int_equal(record.corrected->count, 3);
+}
+
+static void a_closed_loop_leaves_nothing_unsent(void **state)
+{
+    (void)state;
+    supply_enter(&supply, PHASE_WARM);
+    supply_fill(&supply, &pipeline[0]);
+    supply_abandon(&supply, pipeline_oldest(&pipeline[0]), true);
+    assert_int_equal(supply.unanswered, 0); /* nothing is measured yet */
+    supply_enter(&supply, PHASE_MEASURE);
+    supply_abandon(&supply, pipeline_oldest(&pipeline[0]), true);
+    assert_int_equal(record.counts.issued, DEPTH);
+    supply_abandon(&supply, pipeline_oldest(&pipeline[0]), false);
+    assert_int_equal(record.counts.issued, DEPTH - 1);
+    assert_int_equal(supply.unanswered, 1);
+    assert_int_equal(supply.unsent, 0);
+    assert_int_equal(record.corrected->count, 0);
 }
 
 int main(void)
@@ -354,6 +441,11 @@ int main(void)
         TEST(retries_go_on_after_the_measurement),
         TEST(unsent_requests_have_waited_until_the_end),
         TEST(many_unsent_requests_are_spread_evenly),
+        TEST(no_more_than_the_count_is_unsent),
+        TEST(no_more_than_a_large_count_is_unsent),
+        TEST(what_waits_for_its_next_attempt_is_unanswered),
+        TEST(what_was_never_sent_is_not_unanswered),
+        TEST(a_closed_loop_leaves_nothing_unsent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,23 @@ class Traffic(rig.Case):
         server = self.drains_after(3)
         self.errors(self.run_load("--duration", "2s", "--connections", 2, "--pipeline", 4, server.url))
 
+    def test_nothing_counts_after_a_reply_that_announces_the_close(self):
+        """It is the last one of its connection, whatever comes with it (RFC 9112, 9.6)."""
+        last = reply(fields=b"Connection: close\r\n")
+        for more in (reply(), reply(status="500 Oh"), b"nonsense", last):
+
+            def serve(peer):
+                peer.request()
+                peer.send(last + more)
+                while peer.more():
+                    pass
+
+            for options in ([], ["--pipeline", 3], ["--pipeline", 3, "--rate", 2000]):
+                done = self.run_load("--requests", 6, "--connections", 2, *options, self.server(serve).url)
+                self.errors(done)
+                self.assertEqual((done.json["requests"], done.json["requests_total"]), (6, 6))
+                self.assertGreaterEqual(done.json["connects"], 6)
+
     def test_a_retried_request_keeps_its_due_time(self):
         """The first reply takes a third of a second. The eleven requests that become due meanwhile are
         sent, unanswered, and retried: their latency counts from when they were due."""
