@@ -413,7 +413,9 @@ TORC_API void torc_server_reload(torc_server *s);
  * --max-header-fields fields (100), or 431; a target of 8 KiB, or 414; a Content-Length of
  * --max-body (64 MiB), or 413. A head of more than 1 KiB, more than 100 fields, and what is decoded
  * count as memory that the request allocates: 503 if --request-memory (1 MiB) does not suffice for
- * the head. Limits of a body without a length are found while it is read. */
+ * the head. Limits of a body without a length are found while it is read: --max-body, or 413, and
+ * of its chunk sizes, extensions and trailers 16 KiB and 16 bytes for each byte of data before, or
+ * 400. */
 
 TORC_API torc_slice torc_method(const torc_req *rq); /* "GET"; "HEAD" for HEAD on a GET route */
 TORC_API torc_slice torc_path(const torc_req *rq);   /* as sent: without the query, not decoded */
@@ -1004,7 +1006,7 @@ typedef struct torc_fetch_options {
  *   -EBADMSG          what it sent is no response, or redirects to what is no URL
  *   -E2BIG            the response's head exceeds max_head
  *   -EMSGSIZE         its body exceeds max_body; or its chunk sizes, extensions and trailers exceed
- *                     16 KiB and 16 bytes for each byte of the body
+ *                     16 KiB and 16 bytes for each byte of the body before
  *   -ELOOP            there were more redirects than `redirects`, which was not 0
  *   -ENOMEM           out of memory
  * or the scope's error.

@@ -28,7 +28,8 @@ static int on_head_complete(struct message *m)
     r->state = RESPONSE_BODY;
     bool no_body = r->to_head || r->status == 204 || r->status == 304;
     r->until_close = !no_body && message_needs_end(m);
-    return no_body ? MESSAGE_NO_BODY : MESSAGE_CONTINUE;
+    if (no_body) return MESSAGE_NO_BODY;
+    return message_is_chunked(m) ? MESSAGE_PAUSE : MESSAGE_CONTINUE; /* the framing begins here */
 }
 
 /* Those of a trailer are left out. */
@@ -46,9 +47,24 @@ static int on_field_value(struct message *m, slice piece)
     return MESSAGE_CONTINUE;
 }
 
+/* Counts what is not data up to `end`; false if that is too much for the data so far. It is asked
+ * before each piece of data and at the end of the input, so that it does not matter how that is
+ * cut. The head's own input is bounded by who reads it. */
+static bool count_overhead(struct response_parser *r, const char *end)
+{
+    if (!r->counted) return true;
+    r->overhead_bytes += (uint64_t)(end - r->counted);
+    r->counted = end;
+    r->is_excessive = r->overhead_bytes > OVERHEAD_BASE + OVERHEAD_PER_BYTE * r->body_bytes;
+    if (r->is_excessive) r->problem = "too much of chunk extensions or trailers";
+    return !r->is_excessive;
+}
+
 static int on_body(struct message *m, slice piece)
 {
     struct response_parser *r = parser_of(m);
+    if (!count_overhead(r, piece.ptr)) return MESSAGE_FAIL;
+    if (r->counted) r->counted = piece.ptr + piece.len;
     r->body_bytes += piece.len;
     if (r->on_body) r->on_body(r, piece);
     return MESSAGE_CONTINUE;
@@ -99,25 +115,17 @@ static void fail(struct response_parser *r)
     if (!r->problem) r->problem = "malformed";
 }
 
-/* The head's own input is bounded by who reads it. */
-static void count_overhead(struct response_parser *r, size_t n)
-{
-    r->overhead_bytes += n;
-    if (r->state != RESPONSE_BODY ||
-        r->overhead_bytes <= OVERHEAD_BASE + OVERHEAD_PER_BYTE * r->body_bytes)
-        return;
-    r->is_excessive = true;
-    r->problem = "too much of chunk extensions or trailers";
-    r->state = RESPONSE_ERROR;
-}
-
-/* Each interim response is a message of its own: what it says of the connection ends with it. */
+/* Each interim response is a message of its own: what it says of the connection ends with it.
+ * Behind the head of a chunked response, its framing is counted. */
 static enum message_result read_messages(struct response_parser *r, slice in, size_t *used)
 {
     size_t n;
     enum message_result result = message_read(&r->message, in, used);
-    while (result == MESSAGE_PAUSED && r->state == RESPONSE_HEAD) {
-        begin_message(r);
+    while (result == MESSAGE_PAUSED && r->state < RESPONSE_DONE) {
+        if (r->state == RESPONSE_HEAD)
+            begin_message(r);
+        else
+            r->counted = in.ptr + *used;
         result = MESSAGE_OK;
         if (*used == in.len) break;
         result = message_read(&r->message, slice_skip(in, *used), &n);
@@ -130,11 +138,10 @@ size_t response_parser_parse(struct response_parser *r, slice in)
 {
     DEBUG_ASSERT(r->state == RESPONSE_HEAD || r->state == RESPONSE_BODY);
     size_t used;
-    uint64_t before = r->body_bytes;
-    bool in_body = r->state == RESPONSE_BODY;
+    r->counted = r->state == RESPONSE_BODY ? in.ptr : NULL;
     enum message_result result = read_messages(r, in, &used);
-    if (in_body) count_overhead(r, used - (size_t)(r->body_bytes - before));
-    if (result == MESSAGE_OK || r->is_excessive) return used;
+    if (!r->is_excessive && !count_overhead(r, in.ptr + used)) result = MESSAGE_FAILED;
+    if (result == MESSAGE_OK) return used;
     if (result != MESSAGE_PAUSED || r->state != RESPONSE_DONE) fail(r);
     return used;
 }

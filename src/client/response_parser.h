@@ -22,7 +22,9 @@ struct response_parser {
     /* The head is complete, that of the final response: whether to take it. NULL takes all. */
     bool (*accepts_head)(struct response_parser *r);
     uint64_t body_bytes;
-    uint64_t overhead_bytes; /* of chunk sizes, extensions and trailers, since the head's input */
+    uint64_t overhead_bytes; /* of chunk sizes, extensions and trailers so far */
+    const char *counted;     /* in the current input: up to there all is data or in overhead_bytes;
+                                NULL unless in a body */
     uint16_t status;
     uint8_t state;       /* enum response_state */
     bool keep_alive;     /* when DONE: the connection may carry another */

@@ -302,7 +302,8 @@ static void linger_or_close(struct conn *c)
     c->state = CONN_LINGER;
     c->want_recv = true;
     c->discarded = 0;
-    c->read_deadline = c->ctx->io->now + LINGER_IDLE;
+    c->read_deadline =
+        c->ctx->io->now + (c->brief ? http_first_wait(c->ctx->limits) / 8 : LINGER_IDLE);
     c->write_deadline = c->ctx->io->now + LINGER_TIME;
     conn_start_call(c, IO_SHUTDOWN, on_shutdown);
 }

@@ -58,6 +58,7 @@ struct conn {
     bool awaits_sent : 1;       /* a `writer` waits, or else the protocol until all is sent */
     bool timed : 1;             /* a send has waited for the client: count for how long they do */
     bool too_slow : 1;          /* it was aborted for --min-read-rate */
+    bool brief : 1;             /* lingers for no more than a moment, unless something comes */
     bool direct : 1;            /* receive into memory of the protocol, in place of the stream */
     struct conn_writer *writer; /* fibers that wait for output to be sent (conn_wait.c) */
     union {
@@ -185,8 +186,15 @@ static inline bool conn_client_ended(const struct conn *c)
     return c->eof || c->ended || c->state != CONN_OPEN;
 }
 
-/* The server drains: the connection takes no new request and ends when its current one is done. */
+/* The server drains: the connection ends when its current request is done, or the next one if that
+ * comes soon. */
 void conn_drain(struct conn *c);
+
+/* In a drain: until when a connection without a request may begin one. ns. */
+uint64_t conn_drain_until(const struct conn *c);
+
+/* Closes a connection of whose next request nothing has come. */
+void conn_close_idle(struct conn *c);
 
 /* A send has completed. For http_context.on_sent; the second one where there is a recorder. */
 void conn_on_sent(struct io *io, struct io_op *op, int res, bool more);

@@ -30,6 +30,7 @@ struct torc_req;
 struct http_limits {
     uint64_t header_timeout; /* from a head's first byte to its last, and for the very first byte */
     uint64_t idle_timeout;   /* for a connection between requests */
+    uint64_t drain_timeout;  /* after which a drain is cut short, by who asked for it */
     uint64_t admit_timeout;  /* for a new connection to find room at max_conns */
     uint64_t body_timeout;   /* between two pieces of a body that a handler reads */
     uint64_t min_body_rate;  /* of a body that a handler reads, in bytes per second; 0: any */
@@ -197,6 +198,7 @@ struct http_context {
     struct resolver resolver;
     struct tick *ticks; /* what runs every so often */
     uint32_t n_ticks;
+    uint64_t first_until;         /* ns; in a drain: for first requests, see conn_drain_until */
     uint64_t ended;               /* requests that ended in this turn */
     uint64_t arrivals;            /* sum of the arrival times of all that have started */
     struct static_core *files;    /* for src/files; NULL where no files are served */
@@ -252,6 +254,13 @@ static inline size_t http_buffered(const struct http_context *ctx)
 {
     return slab_bytes(&ctx->small) + slab_bytes(&ctx->whole) + slab_bytes(&ctx->pieces) +
            ctx->spilled + ctx->owned + ctx->io->kept;
+}
+
+/* How long, from the begin of a drain on, connections may wait for their first request. ns. The
+ * rest of the drain is there to serve it. */
+static inline uint64_t http_first_wait(const struct http_limits *l)
+{
+    return l->drain_timeout / 2 < NS_PER_S ? l->drain_timeout / 2 : NS_PER_S;
 }
 
 /* Unsent bytes of a connection at which its handler waits. */

@@ -16,10 +16,6 @@
  * the connection counts those that it loses (http_stats.lost). */
 enum { LARGE_RESPONSE = 64 * 1024 };
 
-/* Time to begin for a request that the client has sent when the drain begins: it may be in the
- * socket still. */
-#define DRAIN_IDLE (50 * NS_PER_MS)
-
 /* ---- the life of a request ---- */
 
 static void handler_returned(struct torc_req *rq)
@@ -405,7 +401,7 @@ static void h1_drain(struct conn *c)
     struct h1_exchange *x = c->exchange;
     if (h1_is_idle(x) || x->state <= H1_QUEUED || x->state == H1_DISCARD) {
         /* No handler is running, but a request, or its rest, may be on its way. */
-        uint64_t soon = c->ctx->io->now + (h1_is_idle(x) ? DRAIN_IDLE : DRAIN_TIMEOUT);
+        uint64_t soon = h1_is_idle(x) ? conn_drain_until(c) : c->ctx->io->now + DRAIN_TIMEOUT;
         if (c->read_deadline > soon) c->read_deadline = soon;
     } else {
         waiting_answer(&x->rq);

@@ -213,9 +213,18 @@ static int on_head_complete(struct message *m)
     return MESSAGE_PAUSE;
 }
 
+/* Whether it is too much for the data so far that `overhead` bytes are none. That is asked before
+ * each piece of data and at the end of the input, so that it does not matter how that is cut. */
+static bool is_excessive(const struct h1_parser *p, uint64_t overhead)
+{
+    return overhead > OVERHEAD_BASE + OVERHEAD_PER_BYTE * p->data_bytes;
+}
+
 static int on_body(struct message *m, slice piece)
 {
     struct h1_parser *p = parser_of(m);
+    uint64_t before = (uint64_t)(piece.ptr - p->input) - p->sink_len;
+    if (is_excessive(p, p->overhead_bytes + before)) return fail(p, 400);
     p->data_bytes += piece.len;
     if (p->sink && p->sink + p->sink_len != piece.ptr)
         memcpy(p->sink + p->sink_len, piece.ptr, piece.len);
@@ -428,10 +437,6 @@ size_t h1_parse_body(struct h1_parser *p, slice in, char *out, size_t size, size
     size_t used = run_llhttp(p, in);
     *got = p->sink_len;
     p->overhead_bytes += used - p->sink_len;
-    if (p->state == PARSE_BODY &&
-        p->overhead_bytes > OVERHEAD_BASE + OVERHEAD_PER_BYTE * p->data_bytes) {
-        p->status = 400;
-        p->state = PARSE_ERROR;
-    }
+    if (p->state != PARSE_ERROR && is_excessive(p, p->overhead_bytes)) set_error(p, 400);
     return used;
 }

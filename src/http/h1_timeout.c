@@ -6,7 +6,7 @@
 static void close_idle(struct conn *c)
 {
     if (c->exchange) h1_abort(c->exchange);
-    conn_begin_close(c, false);
+    conn_close_idle(c);
 }
 
 static void idle_timeout_passed(struct conn *c)

@@ -90,6 +90,7 @@ void http_each_request(const struct http_context *ctx,
 void http_drain(struct http_context *ctx)
 {
     ctx->draining = true;
+    ctx->first_until = ctx->io->now + http_first_wait(ctx->limits);
     for (struct list *l = ctx->open.next; l != &ctx->open; l = l->next)
         conn_drain(container_of(l, struct conn, link));
     ticks_drain(ctx);

@@ -6,8 +6,8 @@
 
 struct message;
 
-/* Chunk framing may exceed the data by this many bytes, plus this many per byte of data. More is an
- * attack with chunk extensions or trailers. */
+/* Chunk framing may take this many bytes, plus this many for each byte of data before it. More is
+ * an attack with chunk extensions or trailers (RFC 9112, 7.1.1). */
 enum { OVERHEAD_BASE = 16 * 1024, OVERHEAD_PER_BYTE = 16 };
 
 /* Return values of events. */

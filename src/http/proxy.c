@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* In a drain: it may be in the socket already. */
-#define DRAIN_WAIT (50 * NS_PER_MS)
-
 /* A header that has not come whole: conn.exchange. */
 struct partial {
     size_t len;
@@ -94,7 +91,10 @@ static void proxy_input(struct conn *c)
 static void proxy_timeout(struct conn *c)
 {
     if (!c->ctx->draining) counter_add(&c->ctx->stats.timeouts[TIMEOUT_HEADER], 1);
-    conn_abort(c, -ECANCELED);
+    if (c->ctx->draining && !c->exchange)
+        conn_close_idle(c);
+    else
+        conn_abort(c, -ECANCELED);
 }
 
 static uint64_t proxy_waiting_since(const struct conn *c)
@@ -124,7 +124,7 @@ static size_t nothing_kept(const struct conn *c)
 
 static void proxy_drain(struct conn *c)
 {
-    uint64_t soon = c->ctx->io->now + DRAIN_WAIT;
+    uint64_t soon = conn_drain_until(c);
     if (c->read_deadline > soon) c->read_deadline = soon;
 }
 

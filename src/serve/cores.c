@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { CORE_NAME = 24 };
 
@@ -318,9 +320,23 @@ static uint32_t find(struct torc_server *s, enum loop_state state)
     return i;
 }
 
-static int await_started(struct torc_server *s)
+/* Keeps one descriptor for a client until the cores have all that they need: the start fails where
+ * none would be left. Not where each core has a table of its own, or the sockets are in one of the
+ * ring. */
+static int keep_for_client(struct torc_server *s, int *kept)
+{
+    const struct options *o = s->options;
+    *kept = -1;
+    if (o->private_descriptors || io_max_sockets(&o->io, 1) == 1) return 0;
+    *kept = eventfd(0, EFD_CLOEXEC);
+    if (*kept >= 0) return 0;
+    return server_fail(s, -errno, "no descriptor is left for a client: %s", strerror(errno));
+}
+
+static int await_started(struct torc_server *s, int kept)
 {
     bool prepared = await_prepared(s);
+    if (kept >= 0) close(kept);
     uint32_t failed = count(s, LOOP_FAILED), broken = find(s, LOOP_BROKEN);
     if (failed > 0) return fail_core(s, find(s, LOOP_FAILED), failed - 1);
     if (broken < s->n_all) return fail_broken(s, broken);
@@ -342,9 +358,11 @@ int cores_start(struct torc_server *s)
     if (failed == 0) failed = listening_open(s);
     if (failed == 0) failed = prepare_all(s);
     if (failed == 0 && !routing_freeze(s)) failed = server_fail(s, -ENOMEM, "out of memory");
+    int kept = -1;
+    if (failed == 0) failed = keep_for_client(s, &kept);
     if (failed < 0) return failed;
     start_threads(s);
-    return await_started(s);
+    return await_started(s, kept);
 }
 
 /* ---- ending ---- */

@@ -36,7 +36,7 @@ static bool abandon(const char *what)
 static bool drain(struct torc_server *s)
 {
     s->is_ending = true;
-    uint64_t until = clock_ns() + (s->now ? options_get(s->now)->drain_timeout : 0);
+    uint64_t until = clock_ns() + (s->now ? options_get(s->now)->limits.drain_timeout : 0);
     cores_command(s, 0, s->n_cores, LOOP_DRAIN);
     if (!cores_await_end(s, 0, s->n_cores, until)) {
         log_line("drain exceeded --drain-timeout; aborting the remaining connections");

@@ -235,7 +235,7 @@ static const struct option table[] = {
      .shown = "when the last probe is unanswered, or --write-timeout if that is longer",
      .reload = true},
     {"drain-timeout", "TIME", "maximum time to finish requests in flight on SIGTERM", "10s",
-     GROUP_SERVE, OPTION_DURATION, AT(drain_timeout), 0, DAY, .reload = true},
+     GROUP_SERVE, OPTION_DURATION, AT(limits.drain_timeout), 0, DAY, .reload = true},
     {"stall-warn", "TIME",
      "name a handler that holds its core, or its thread, for so long without a wait; 0 to watch "
      "nothing",

@@ -34,7 +34,6 @@ struct options {
     bool check, json, version, help;
     const char *access_log; /* NULL for none; "-" for stdout */
     enum log_format access_log_format;
-    uint64_t drain_timeout;  /* ns */
     uint64_t stall_warn;     /* ns; 0: do not watch the cores */
     bool timing;             /* responses carry Server-Timing */
     const char *server_name; /* of the field Server; "none": without */

@@ -1,6 +1,7 @@
 #include "client/response_parser.h"
 
 #include "../base/random.h"
+#include "../http/framing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -424,6 +425,30 @@ static void framing_is_bounded(void **state)
     assert_int_equal(r.state, RESPONSE_BODY);
 }
 
+/* To the byte, whichever way it comes: with the head, too. */
+static void framing_is_bounded_however_it_is_cut(void **state)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static char text[sizeof head + FRAMING_MAX];
+    (void)state;
+    memcpy(text, head, sizeof head);
+    for (size_t i = 0; i < sizeof framings / sizeof *framings; i++) {
+        for (unsigned over = 0; over < 3; over++) {
+            slice in = framing_text(&framings[i], over, text + sizeof head - 1);
+            in = slice_of(text, sizeof head - 1 + in.len);
+            for (int k = 0; k < 2 * CUTS; k++) {
+                struct response_parser r = {0};
+                begin(&r, false);
+                size_t at = k < CUTS ? 0 : parse(&r, head, sizeof head - 1);
+                feed(&r, slice_skip(in, at), (enum cut)(k % CUTS));
+                if ((r.state == RESPONSE_ERROR) != (over > 0))
+                    fail_msg("%zu: %u more, cut %d: %d", i, over, k, r.state);
+                assert_int_equal(r.is_excessive, over > 0);
+            }
+        }
+    }
+}
+
 /* Their number does not count: with a search for the end of the line from each of them, this would
  * take minutes. */
 static void many_tabs(void **state)
@@ -612,6 +637,7 @@ int main(void)
         cmocka_unit_test(mutated_ones),
         cmocka_unit_test(an_end_before_anything),
         cmocka_unit_test(framing_is_bounded),
+        cmocka_unit_test(framing_is_bounded_however_it_is_cut),
         cmocka_unit_test(many_tabs),
         cmocka_unit_test(folded_lines),
         WATCHING(folded_framing),

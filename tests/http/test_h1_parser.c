@@ -1,5 +1,6 @@
 /* What remains visible of a rejected head: bytes of it and nothing else. */
 
+#include "framing.h"
 #include "http/h1_parser.h"
 #include "mutate.h"
 
@@ -155,12 +156,55 @@ static void limits_are_kept(void **state)
     limits = (struct head_limits){16 * 1024, HEAD_OWN_FIELDS};
 }
 
+/* Parses a chunked body in pieces of `step` bytes, with a place for `room` bytes of data, or none.
+ */
+static void parse_chunked(struct parsed *r, slice in, size_t step, size_t room)
+{
+    static const char head[] = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    char data[64];
+    parse(r, SLICE(head), 1 << 20, 0);
+    assert_int_equal(r->p.state, PARSE_BODY);
+    while (in.len && r->p.state == PARSE_BODY) {
+        size_t got, n = in.len < step ? in.len : step;
+        size_t used = h1_parse_body(&r->p, slice_of(in.ptr, n), room ? data : NULL, room, &got);
+        in = slice_skip(in, used);
+        assert_true(got <= room || !room);
+    }
+}
+
+/* To the byte, whichever way it comes. */
+static void framing_is_bounded_however_it_is_cut(void **state)
+{
+    static const size_t steps[] = {1,          7, 97, 1000, 4096, OVERHEAD_BASE, OVERHEAD_BASE + 1,
+                                   FRAMING_MAX};
+    static const size_t rooms[] = {0, 3, 64};
+    static char text[FRAMING_MAX];
+    struct parsed r;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(framings); i++) {
+        for (unsigned over = 0; over < 3; over++) {
+            slice in = framing_text(&framings[i], over, text);
+            for (size_t k = 0; k < ARRAY_LEN(steps) * ARRAY_LEN(rooms); k++) {
+                size_t step = steps[k % ARRAY_LEN(steps)], room = rooms[k / ARRAY_LEN(steps)];
+                parse_chunked(&r, in, step, room);
+                int want = over ? PARSE_ERROR : PARSE_DONE;
+                if (r.p.state != want)
+                    fail_msg("%zu: %u more, in pieces of %zu for %zu: %d", i, over, step, room,
+                             r.p.state);
+                if (over) assert_int_equal(r.p.status, 400);
+                arena_reset(&r.arena);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rejected_target_is_reported),
         cmocka_unit_test(uncopied_bytes_are_not_counted),
         cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(framing_is_bounded_however_it_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "client.h"
 #include "stats.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -142,15 +143,20 @@ static void test_clients_wait_for_descriptors(void **state)
     exhaust_with(!has_direct(), "--max-connections", "1000");
 }
 
-/* The number that the next descriptor of the server would have. */
-static rlim_t next_descriptor(const struct server *s)
+static bool has_descriptor(const struct server *s, int fd)
 {
     char path[64];
     struct stat st;
-    for (rlim_t fd = 0;; fd++) {
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)s->pid, (int)fd);
-        if (lstat(path, &st) < 0) return fd;
-    }
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)s->pid, fd);
+    return lstat(path, &st) == 0;
+}
+
+/* The number that the next descriptor of the server would have. */
+static rlim_t next_descriptor(const struct server *s)
+{
+    int fd = 0;
+    while (has_descriptor(s, fd)) fd++;
+    return (rlim_t)fd;
 }
 
 /* False if the machine took so long that the client was silent before its core was held. */
@@ -262,6 +268,41 @@ static void test_very_few_descriptors(void **state)
     }
 }
 
+/* Those that the test was started with would count as well. */
+static void only_own_descriptors(void *arg)
+{
+    for (int fd = 3; fd < DESCRIPTORS; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (arg) few_descriptors(arg);
+}
+
+/* A server that has taken the last one could never accept anybody, and is not ready. */
+static void test_one_descriptor_is_left(void **state)
+{
+    struct server s;
+    struct client c;
+    struct reply r = {0};
+    const char *const options[] = {"--listen", "127.0.0.1:0", "--no-direct", NULL};
+    (void)state;
+    struct server_how how = {.engine = server_engine, .prepare = only_own_descriptors};
+    int most = 0;
+    server_spawn(&s, &how, options);
+    server_await_ready(&s);
+    for (int fd = 0; fd < DESCRIPTORS; fd++) most += has_descriptor(&s, fd);
+    server_stop(&s);
+    how.arg = &most;
+    assert_int_equal(server_run(&s, &how, options), 1);
+    assert_non_null(strstr(server_log(&s), "Too many open files"));
+    server_free(&s);
+    most++;
+    server_spawn(&s, &how, options);
+    server_await_ready(&s);
+    client_open(&c, &s);
+    client_get(&c, "/plaintext", 200, &r);
+    client_close(&c);
+    reply_free(&r);
+    server_stop(&s);
+}
+
 int main(int argc, char **argv)
 {
     server_choose(argc, argv);
@@ -273,6 +314,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_limit_is_reduced_to_descriptors),
         cmocka_unit_test(test_default_is_reduced_to_descriptors),
         cmocka_unit_test(test_very_few_descriptors),
+        cmocka_unit_test(test_one_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

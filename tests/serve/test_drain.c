@@ -21,6 +21,8 @@ static void hold(struct client *c, const struct server *s)
     reply_free(&r);
 }
 
+#define FIRST "GET /pipeline HTTP/1.1\r\nHost: a\r\n\r\n"
+
 static void await_draining(const struct server *s)
 {
     struct reply r = {0};
@@ -239,6 +241,52 @@ static void test_drain_answers_unread_requests(void **state)
     server_free(&s);
 }
 
+/* Who has just connected is about to send, and has longer for it than who is idle between two
+ * requests. Where the machine is busy it may take too long all the same: hence the rounds. */
+static void test_drain_answers_a_first_request(void **state)
+{
+    bool answered = false;
+    (void)state;
+    for (int round = 0; round < 10 && !answered; round++) {
+        struct server s;
+        struct client c;
+        struct reply r = {0};
+        server_start(&s, "--drain-timeout", "1h");
+        client_open(&c, &s);
+        stats_await(&s, "total.connections_accepted", 1);
+        server_signal(&s, SIGTERM);
+        await_draining(&s);
+        sleep_ms(150);
+        answered = client_try_send(&c, FIRST, sizeof FIRST - 1) &&
+                   client_try_reply(&c, "GET", &r) && r.status == 200 && r.closes;
+        client_close(&c);
+        reply_free(&r);
+        assert_int_equal(server_wait(&s), 0);
+        server_free(&s);
+    }
+    assert_true(answered);
+}
+
+/* Nor does a silent one hold it up to --drain-timeout, however short that is. */
+static void test_drain_ends_silent_connections(void **state)
+{
+    static const char *const timeouts[] = {"1h", "3s"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server s;
+        struct client c[4];
+        server_start(&s, "--drain-timeout", timeouts[i], "--header-timeout", "1h");
+        for (int k = 0; k < 4; k++) client_open(&c[k], &s);
+        stats_await(&s, "total.connections_accepted", 4);
+        server_signal(&s, SIGTERM);
+        for (int k = 0; k < 4; k++) client_expect_end(&c[k]);
+        assert_int_equal(server_wait(&s), 0);
+        assert_null(strstr(server_log(&s), "drain exceeded"));
+        for (int k = 0; k < 4; k++) client_close(&c[k]);
+        server_free(&s);
+    }
+}
+
 /* Nor are connections reset that the server has not accepted by then. While the core is held, it
  * accepts nothing; the requests are in the sockets. */
 static void check_drain_of_queue(const char *cores, const char *max)
@@ -368,6 +416,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_accepts_rest_of_a_head),
         cmocka_unit_test(test_drain_does_not_wait_for_rest_of_a_head),
         cmocka_unit_test(test_drain_answers_unread_requests),
+        cmocka_unit_test(test_drain_answers_a_first_request),
+        cmocka_unit_test(test_drain_ends_silent_connections),
         cmocka_unit_test(test_drain_serves_the_accept_queue),
         cmocka_unit_test(test_drain_serves_the_accept_queue_at_the_limit),
         cmocka_unit_test(test_drain_answers_those_that_wait_for_room),

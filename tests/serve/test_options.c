@@ -125,7 +125,7 @@ static void defaults(void **state)
     assert_false(o->check || o->json || o->version || o->help);
     assert_null(o->access_log);
     assert_int_equal(o->access_log_format, LOG_COMBINED);
-    assert_int_equal(o->drain_timeout, 10 * NS_PER_S);
+    assert_int_equal(o->limits.drain_timeout, 10 * NS_PER_S);
     assert_int_equal(o->file_cache_ttl, NS_PER_S);
     assert_int_equal(o->file_cache, 512);
     assert_int_equal(o->limits.sendfile_from, 0);
@@ -188,7 +188,7 @@ static void values_are_stored(void **state)
     assert_int_equal(o->limits.idle_timeout, 2 * NS_PER_MS);
     assert_int_equal(o->limits.body_timeout, 3 * NS_PER_MS);
     assert_int_equal(o->limits.write_timeout, 4 * NS_PER_MS);
-    assert_int_equal(o->drain_timeout, 0);
+    assert_int_equal(o->limits.drain_timeout, 0);
     assert_int_equal(o->limits.max_body, 0);
     assert_int_equal(o->limits.request_memory, 5 << 10);
     assert_false(o->limits.body_memory);

@@ -79,6 +79,7 @@ OTHER_TESTS = {
     "wire/account": "requests that end, on the engine in memory",
     "wire/bodies": "who reads a body, on the engine in memory",
     "wire/broken": "the wire cases with a client that ends anywhere",
+    "wire/drain": "until when a drain waits for a request, on the engine in memory",
     "wire/forms": "forms of both types, on the engine in memory",
     "wire/files": "handlers that use files, on the engine in memory",
     "wire/cancel": "handlers that are cancelled anywhere, on the engine in memory",
