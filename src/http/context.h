@@ -164,7 +164,7 @@ struct http_context {
     size_t owned;            /* bytes of bodies that send queues own */
     unsigned index;          /* index of the core */
     bool draining;           /* responses close their connection */
-    bool is_short;           /* half of buffer_memory is used: connections get little */
+    bool is_short;           /* http_is_short was true at the end of the last turn */
     uint32_t begin_below;    /* a request begins where fewer bytes of its connection are unsent */
     struct wheel_timer hold; /* armed while none begins (memory.h) */
     uint64_t enforced_at;    /* ns: when memory.c last looked for what to close */
@@ -263,10 +263,11 @@ static inline uint64_t http_first_wait(const struct http_limits *l)
     return l->drain_timeout / 2 < NS_PER_S ? l->drain_timeout / 2 : NS_PER_S;
 }
 
-/* Unsent bytes of a connection at which its handler waits. */
-static inline size_t http_write_limit(const struct http_context *ctx)
+/* Whether half of buffer_memory is used: connections get little. In one turn many may write, so who
+ * adds output looks now and not at is_short. */
+static inline bool http_is_short(const struct http_context *ctx)
 {
-    return LIKELY(!ctx->is_short) ? ctx->limits->write_buffer : 1;
+    return http_buffered(ctx) > ctx->limits->buffer_memory / 2;
 }
 
 /* Has those go on that waited for fewer requests to be in progress. */

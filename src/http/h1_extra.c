@@ -44,6 +44,6 @@ int h1_interim(struct torc_req *rq, int status, slice lines)
         return -ENOMEM;
     }
     conn_schedule(c);
-    size_t limit = http_write_limit(c->ctx);
+    size_t limit = send_queue_limit(q, c->ctx);
     return q->bytes < limit ? 0 : conn_wait_room(c, request_scope(rq), limit);
 }

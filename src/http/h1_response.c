@@ -169,9 +169,17 @@ static int flush_and_wait(struct torc_req *rq)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
     conn_schedule(c);
-    size_t limit = http_write_limit(c->ctx);
+    size_t limit = send_queue_limit(&c->unsent, c->ctx);
     if (c->unsent.bytes < limit) return rq->cancelled;
     return conn_wait_sent(c, request_scope(rq), limit, NULL);
+}
+
+/* Bytes of a body, of which `rest` are left, that are added at once. */
+static size_t piece_of(const struct conn *c, uint64_t rest)
+{
+    size_t most = send_queue_piece_max(&c->unsent, c->ctx) - CHUNK_ROOM;
+    if (most > PIECE) most = PIECE;
+    return rest < most ? (size_t)rest : most;
 }
 
 /* Whether a fiber must not write: another waits until what it wrote is sent. */
@@ -204,7 +212,7 @@ int h1_write(struct torc_req *rq, const void *data, size_t size)
 {
     int err = 0;
     for (const char *at = data; size > 0 && err == 0;) {
-        size_t part = size < PIECE ? size : PIECE;
+        size_t part = piece_of(h1_exchange_of(rq)->conn, size);
         err = append_piece(rq, at, part);
         at += part;
         size -= part;
@@ -237,7 +245,7 @@ static int read_piece(struct torc_req *rq, struct pages_ahead *ahead, int fd, ui
                       uint64_t rest)
 {
     struct conn *c = h1_exchange_of(rq)->conn;
-    size_t part = rest < PIECE ? (size_t)rest : PIECE;
+    size_t part = piece_of(c, rest);
     size_t line = is_chunked(rq) ? CHUNK_LINE : 0;
     struct scope *scope = request_scope(rq);
     char *room = send_queue_reserve_piece(&c->unsent, c->ctx, line ? line + part + 2 : part);

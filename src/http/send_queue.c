@@ -52,6 +52,29 @@ char *send_queue_reserve_slow(struct send_queue *q, struct http_context *ctx, si
     return c ? c->data : NULL;
 }
 
+/* What its last chunk has left, unless that is hardly worth a send. */
+static size_t useful_room(const struct send_queue *q)
+{
+    enum { USEFUL = 1024 };
+    size_t room = q->tail ? q->tail->cap - q->tail->len : 0;
+    return room >= USEFUL ? room : 0;
+}
+
+size_t send_queue_piece_max(const struct send_queue *q, const struct http_context *ctx)
+{
+    if (LIKELY(!http_is_short(ctx))) return SEND_LARGE_CAP;
+    size_t room = useful_room(q);
+    return room ? room : SEND_SMALL_CAP;
+}
+
+size_t send_queue_limit(const struct send_queue *q, const struct http_context *ctx)
+{
+    size_t limit = ctx->limits->write_buffer;
+    if (LIKELY(!http_is_short(ctx))) return limit;
+    if (!useful_room(q)) return 1;
+    return limit < SEND_SMALL_CAP ? limit : SEND_SMALL_CAP;
+}
+
 char *send_queue_reserve_piece(struct send_queue *q, struct http_context *ctx, size_t size)
 {
     struct send_chunk *c = q->tail;

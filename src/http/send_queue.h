@@ -47,6 +47,14 @@ static inline char *send_queue_reserve(struct send_queue *q, struct http_context
 /* The same for a piece of a response, after which its handler waits. */
 char *send_queue_reserve_piece(struct send_queue *q, struct http_context *ctx, size_t size);
 
+/* The most bytes that such a piece should have now, its framing included. Where memory is short, it
+ * takes what the last chunk has left, or else one small chunk. */
+size_t send_queue_piece_max(const struct send_queue *q, const struct http_context *ctx);
+
+/* Unsent bytes at which its handler waits then: where memory is short, all are sent before a chunk
+ * is added. */
+size_t send_queue_limit(const struct send_queue *q, const struct http_context *ctx);
+
 static inline void send_queue_commit(struct send_queue *q, size_t n)
 {
     q->tail->len += (uint32_t)n;

@@ -3,6 +3,7 @@
  * socket is empty without another system call. */
 
 #include "io/epoll.h"
+#include "io/by_file.h"
 #include "io/nonblock.h"
 
 #include <limits.h>
@@ -114,14 +115,26 @@ static void queue_rest(struct io *io, struct io_send *s, bool more)
     fifo_push(&ep_of(io)->sends, &s->op.done);
 }
 
+static void go_on(struct io *io, struct io_send *s)
+{
+    s->sock->sent_in = (uint16_t)io->stats.turns;
+    queue_rest(io, s, ready_send(io, s));
+}
+
+/* Whoever sends again as soon as a send has completed would have several in a turn, and with each
+ * the time that it takes to write what is sent. */
 static void epoll_send(struct io *io, struct io_send *s)
 {
-    queue_rest(io, s, ready_send(io, s));
+    if (UNLIKELY(s->sock->sent_in == (uint16_t)io->stats.turns))
+        queue_rest(io, s, true);
+    else
+        go_on(io, s);
 }
 
 static void epoll_send_file(struct io *io, struct io_send *s)
 {
-    queue_rest(io, s, ready_send_file(io, s));
+    s->op.engine_bits |= IO_BY_FILE;
+    epoll_send(io, s);
 }
 
 /* Those of earlier turns. */
@@ -135,7 +148,7 @@ static void send_on(struct io *io)
         if (s->op.cancelling)
             ready_finish(io, &s->op, -ECANCELED);
         else
-            epoll_send(io, s);
+            go_on(io, s);
     }
 }
 
@@ -257,7 +270,7 @@ static void note_event(struct io *io, const struct epoll_event *e, bool *woken)
         }
         if ((e->events & ~(uint32_t)EPOLLIN) && s->sending &&
             !(s->sending->op.engine_bits & (READY_DONE | QUEUED)))
-            epoll_send(io, s->sending);
+            go_on(io, s->sending);
         break;
     }
     case TAG_ACCEPT: {

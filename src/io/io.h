@@ -85,6 +85,7 @@ struct io_op {
 struct io_sock {
     int32_t fd; /* -1 for none */
     uint8_t engine_bits;
+    uint16_t sent_in; /* engine: low bits of the turn in which it was last sent to */
     struct io_op recv;
     struct io_send *sending; /* the send in flight, until its completion */
     union {

@@ -120,6 +120,38 @@ static void a_large_send_leaves_others_the_turn(void **state)
     free(large);
 }
 
+enum { AGAIN = 40 };
+
+static void send_again(struct io *io, struct io_op *op, int res, bool more)
+{
+    struct endpoint *e = container_of(op, struct endpoint, send.op);
+    (void)io, (void)more;
+    assert_int_equal(res, 1);
+    if (++e->send_result.count < AGAIN) endpoint_send(e, &(struct iovec){big, 1}, 1);
+}
+
+/* Who sends the next as soon as one has been sent gets no more of a turn than others: what was sent
+ * before it, and one. */
+static void a_chain_of_sends_leaves_others_the_turn(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    e.send.op.fn = send_again;
+    endpoint_send(&e, &(struct iovec){big, 1}, 1);
+    rig_guard(r);
+    for (unsigned before = 0; io_busy(&e.send.op);) {
+        rig_turn(r, "all are sent", __FILE__, __LINE__);
+        assert_in_range(e.send_result.count - before, 0, 2);
+        before = e.send_result.count;
+    }
+    rig_unguard(r);
+    assert_int_equal(e.send_result.count, AGAIN);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
 static void cancelled_when_it_has_had_its_share(void **state)
 {
     (void)state;
@@ -371,6 +403,7 @@ int send_cases(void)
         cmocka_unit_test(small_sends),
         cmocka_unit_test(gathered_sends),
         cmocka_unit_test(a_large_send_leaves_others_the_turn),
+        cmocka_unit_test(a_chain_of_sends_leaves_others_the_turn),
         cmocka_unit_test(cancelled_when_it_has_had_its_share),
         cmocka_unit_test(completes_to_a_slow_reader),
         cmocka_unit_test(progress_is_reported),
