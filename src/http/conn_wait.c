@@ -68,7 +68,7 @@ static void wake_writer(struct conn_writer *w)
 {
     int cancelled = w->wait.scope->cancelled;
     drop_ref(w);
-    if (cancelled) w->conn->corked = true;
+    if (cancelled && !w->shares) w->conn->corked = true;
     wake(w, cancelled);
     wake_shared(w->conn);
 }

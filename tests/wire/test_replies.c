@@ -624,6 +624,56 @@ static void hints_wait_side_by_side(void **state)
     }
 }
 
+static int gives_a_hint_in_vain(torc_req *rq, void *arg)
+{
+    (void)arg;
+    hints_begun++;
+    hints_given += torc_hint(rq, long_slice(HINT)) == 0;
+    return 0;
+}
+
+static int fails_meanwhile(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_sleep(rq, 0);
+    return -EIO;
+}
+
+static void replies_behind_hints_in_vain(torc_req *rq, void *arg)
+{
+    (void)arg;
+    torc_group *g = torc_group_open(rq);
+    for (int i = 0; i < HINTS; i++) assert_int_equal(torc_spawn(g, gives_a_hint_in_vain, NULL), 0);
+    assert_int_equal(torc_spawn(g, fails_meanwhile, NULL), 0);
+    assert_int_equal(torc_group_join(g), -EIO);
+    torc_reply(rq, 200, "text/plain", TORC_S("page"));
+}
+
+/* Their group ends while hints wait for the client: what is queued leaves all the same, and so does
+ * the response. */
+static void hints_that_are_cancelled_hold_nothing_back(void **state)
+{
+    size_t n;
+    (void)state;
+    hints_begun = hints_given = 0;
+    rig_open(&rig, replies_behind_hints_in_vain, NULL);
+    rig.core.limits.write_buffer = ROOM;
+    struct mem_client *m = mem_connect(&rig.core.io);
+    mem_set_window(m, 0);
+    mem_push(m, GET, sizeof GET - 1);
+    mem_run(&rig.core.io, 20);
+    assert_int_equal(hints_begun, HINTS);
+    assert_int_equal(hints_given, 0);
+    mem_set_window(m, SIZE_MAX);
+    mem_push_end(m);
+    rig_run(&rig);
+    const char *out = mem_out(m, &n);
+    assert_int_equal(count_in(out, n, "HTTP/1.1 200 "), 1);
+    assert_int_equal(count_in(out, n, "\r\n\r\npage"), 1);
+    mem_free(&rig.core.io, m);
+    rig_close(&rig);
+}
+
 /* ---- the name of the server ---- */
 
 static void replies_with(torc_req *rq, void *arg)
@@ -796,6 +846,7 @@ int main(void)
         cmocka_unit_test(trailers_follow_the_body),
         cmocka_unit_test(hints_come_before),
         cmocka_unit_test(hints_wait_side_by_side),
+        cmocka_unit_test(hints_that_are_cancelled_hold_nothing_back),
         cmocka_unit_test(server_has_another_name),
         cmocka_unit_test(cookies_are_read),
         cmocka_unit_test(cookies_are_set),
