@@ -146,7 +146,8 @@ static int fails(torc_req *rq, void *arg)
     return -ECANCELED;
 }
 
-/* A group ends the sending of a file of several pieces, but not the response. */
+/* A group ends the sending of a file of several pieces: what followed would stand at a wrong place.
+ */
 static void cuts_file(torc_req *rq, void *arg)
 {
     torc_file *file;
@@ -158,7 +159,7 @@ static void cuts_file(torc_req *rq, void *arg)
     torc_spawn(g, sends_file, file);
     torc_spawn(g, fails, NULL);
     torc_group_join(g);
-    assert_int_equal(torc_write(rq, "cut", 3), 0);
+    assert_int_equal(torc_write(rq, "cut", 3), -EINVAL);
 }
 
 static void gives(torc_req *rq, void *arg)
@@ -488,11 +489,9 @@ static void requests_end_early(void **state)
     assert_int_equal(seen, -ETIMEDOUT);
     assert_int_equal(get("/short"), -EPIPE);
     assert_int_equal(get("/hello/again"), 0);
-    assert_int_equal(get("/cut"), 0);
+    assert_int_equal(get("/cut"), -EPIPE);
     assert_int_equal(seen, -ECANCELED);
-    torc_slice sent = torc_test_body(t);
-    assert_true(sent.len >= 3);
-    is((torc_slice){sent.ptr + sent.len - 3, 3}, "cut");
+    assert_true(torc_test_body(t).len < 1000002);
 }
 
 static void clients_have_addresses(void **state)
