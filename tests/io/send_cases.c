@@ -131,9 +131,10 @@ static void send_again(struct io *io, struct io_op *op, int res, bool more)
 }
 
 /* Who sends the next as soon as one has been sent gets no more of a turn than others: what was sent
- * before it, and one. */
+ * before it, and one. A turn of the engine threads is of one connection. */
 static void a_chain_of_sends_leaves_others_the_turn(void **state)
 {
+    unsigned most = rig_is("threads") ? AGAIN : 2;
     (void)state;
     struct rig *r = rig_open(NULL);
     struct endpoint e;
@@ -143,7 +144,7 @@ static void a_chain_of_sends_leaves_others_the_turn(void **state)
     rig_guard(r);
     for (unsigned before = 0; io_busy(&e.send.op);) {
         rig_turn(r, "all are sent", __FILE__, __LINE__);
-        assert_in_range(e.send_result.count - before, 0, 2);
+        assert_in_range(e.send_result.count - before, 0, most);
         before = e.send_result.count;
     }
     rig_unguard(r);
