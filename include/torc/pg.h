@@ -176,8 +176,9 @@ TORC_API int torc_pg_begin(torc_req *rq, torc_pg *pg, torc_pg_tx **tx);
 
 /* WAITS. Ends the transaction, which must not be used afterwards, whatever is returned. 0;
  * -EREMOTEIO if it was rolled back instead, as after a statement that failed, or by a statement of
- * the program's own; or an error of torc_pg_query, with which it is unknown which of the two
- * happened. */
+ * the program's own; -EAGAIN if as many queries of it are under way as may, with which it is rolled
+ * back when they have ended; or another error of torc_pg_query, with which it is unknown which of
+ * the two happened. */
 TORC_API int torc_pg_commit(torc_req *rq, torc_pg_tx *tx);
 
 /* Ends the transaction without effect, which the server is told without waiting. NULL is
