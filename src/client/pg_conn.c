@@ -279,6 +279,7 @@ int pg_conn_give(struct pg_conn *c, struct pg_query *q)
     q->conn = c;
     if (q->begins) {
         c->tx = q->tx;
+        c->ended = false;
         q->tx->conn = c;
     }
     torc_source_schedule(c->source);

@@ -282,12 +282,20 @@ static bool loses_transaction(struct pg_conn *c, const struct pg_flight *f)
     return c->n_sent == 1 && !pg_conn_in_transaction(c);
 }
 
+/* So that what follows, which is run by itself, loses nothing of it. */
+static bool ends_with_effect(struct pg_conn *c, const struct pg_flight *f)
+{
+    bool done = f->ends && PQresultStatus(f->answer) == PGRES_COMMAND_OK;
+    return done && !has_done(f, "ROLLBACK") && c->n_sent == 1 && !pg_conn_in_transaction(c);
+}
+
 static void finish(struct pg_conn *c)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
     if (f->prepared) f->prepared->fast = is_fast(c, f);
     if (forgets_all(f)) pg_cache_drop_all(&c->cache);
-    if ((c->tx || c->released) && loses_transaction(c, f)) {
+    if (ends_with_effect(c, f)) c->ended = true;
+    if ((c->tx || c->released) && !c->ended && loses_transaction(c, f)) {
         if (c->tx) c->tx->lost = true;
         take_back_unsent(c, -EREMOTEIO);
     }

@@ -264,6 +264,11 @@ static void test_transactions_that_are_lost(void **state)
         {"SAVEPOINT s", "SELECT 1/0", "ROLLBACK TO s", "done, EREMOTEIO 22012, done: done"},
         {"INSERT INTO d VALUES (4)", "COMMIT", "INSERT INTO d VALUES (5)",
          "done, done, done: done"},
+        /* What follows a commit is run by itself. */
+        {"INSERT INTO d VALUES (6)", "COMMIT", "SELECT 1/0", "done, done, EREMOTEIO 22012: done"},
+        {"INSERT INTO d VALUES (7)", "COMMIT", "ROLLBACK", "done, done, done: done"},
+        {"COMMIT", "SELECT 1/0", "INSERT INTO d VALUES (8)", "done, EREMOTEIO 22012, done: done"},
+        {"COMMIT AND CHAIN", "INSERT INTO d VALUES (9)", "ROLLBACK", "done, done, done: EREMOTEIO"},
     };
     char path[1024];
     (void)state;
@@ -277,7 +282,7 @@ static void test_transactions_that_are_lost(void **state)
                      pg_path("&1=", c[0], ""), pg_path("&2=", c[1], ""), pg_path("&3=", c[2], ""));
             assert_string_equal(pg_get(path, 200), c[3]);
         }
-        assert_string_equal(pg_query("SELECT n FROM d ORDER BY n"), "3,4,5");
+        assert_string_equal(pg_query("SELECT n FROM d ORDER BY n"), "3,4,5,6,7,8");
         pg_query("DROP TABLE d");
     }
     assert_int_equal(pg_counter("connects"), 1);
