@@ -165,8 +165,10 @@ TORC_API void torc_pg_result_free(torc_pg_result *r);
  * TRANSACTION. What is run in it at the same time waits for the answer to that. Where it ends the
  * transaction without effect, because it is a ROLLBACK, because it fails, or because a statement
  * had failed before (a COMMIT succeeds then, too), the transaction is lost: nothing more of it is
- * run, and torc_pg_commit tells. Where it takes effect, what follows is run by itself. ROLLBACK TO
- * SAVEPOINT and ROLLBACK AND CHAIN leave a transaction, which is used on. */
+ * run, and torc_pg_commit tells. Where it takes effect, what follows is run by itself, and where
+ * that fails or is a ROLLBACK, nothing is lost: torc_pg_commit is 0, unless a BEGIN of the
+ * program's own has opened another, which it ends. ROLLBACK TO SAVEPOINT, ROLLBACK AND CHAIN and
+ * COMMIT AND CHAIN leave a transaction, which is used on. */
 
 /* WAITS. Begins a transaction on a connection that is the caller's until its end. One that has not
  * been committed is rolled back at the end of the request. The errors of torc_pg_query, without a
@@ -176,8 +178,9 @@ TORC_API int torc_pg_begin(torc_req *rq, torc_pg *pg, torc_pg_tx **tx);
 
 /* WAITS. Ends the transaction, which must not be used afterwards, whatever is returned. 0;
  * -EREMOTEIO if it was rolled back instead, as after a statement that failed, or by a statement of
- * the program's own; or an error of torc_pg_query, with which it is unknown which of the two
- * happened. */
+ * the program's own; -EAGAIN if as many queries of it are under way as may, with which it is rolled
+ * back when they have ended; or another error of torc_pg_query, with which it is unknown which of
+ * the two happened. */
 TORC_API int torc_pg_commit(torc_req *rq, torc_pg_tx *tx);
 
 /* Ends the transaction without effect, which the server is told without waiting. NULL is

@@ -158,12 +158,14 @@ int torc_pg_query(torc_req *rq, torc_pg *pg, const char *sql, int n, const char 
 
 /* ---- transactions ---- */
 
-/* The connection goes back; what was not committed is rolled back. */
+/* The connection goes back; what was not committed is rolled back, before anybody else has it.
+ * Queries of the transaction may be under way, where the commit was refused. */
 static void release(torc_pg_tx *tx)
 {
     struct pg_conn *c = tx->conn;
     if (c) {
         c->tx = NULL;
+        c->released = true;
         pg_conn_settle(c);
     }
     free(tx);

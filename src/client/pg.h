@@ -162,6 +162,8 @@ struct pg_conn {
     char fatal[160];          /* why the server ends it, a line; or "" */
     bool is_timed;            /* open, and its alarm may be set: until it has no flight */
     struct torc_pg_tx *tx;    /* that holds it */
+    bool ended;               /* by a statement of that, with effect */
+    bool released;            /* by one: it takes nobody else until it is settled */
     struct pg_cancel *cancel; /* request under way */
     struct pg_cache cache;
     uint32_t cancels;                   /* requests that were made for the oldest flight */

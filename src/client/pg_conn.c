@@ -263,7 +263,8 @@ static bool shares(const struct pg_conn *c, const struct pg_query *q)
 
 bool pg_conn_takes(const struct pg_conn *c, const struct pg_query *q)
 {
-    if (!c->open || c->broken || c->tx || c->unclean || c->cancel || c->n_left > 0) return false;
+    if (!c->open || c->broken || c->tx || c->released || c->unclean) return false;
+    if (c->cancel || c->n_left > 0) return false;
     return c->n_flights == 0 || shares(c, q);
 }
 
@@ -278,6 +279,7 @@ int pg_conn_give(struct pg_conn *c, struct pg_query *q)
     q->conn = c;
     if (q->begins) {
         c->tx = q->tx;
+        c->ended = false;
         q->tx->conn = c;
     }
     torc_source_schedule(c->source);
@@ -330,6 +332,6 @@ void pg_conn_settle(struct pg_conn *c)
         roll_back(c);
         return;
     }
-    c->unclean = false;
+    c->unclean = c->released = false;
     pg_pool_schedule(c->core);
 }

@@ -127,7 +127,7 @@ static bool send_flight(struct pg_conn *c, struct pg_flight *f)
  * itself. And a cancel request could hit what cannot be tried again. */
 static bool must_wait(struct pg_conn *c)
 {
-    if (c->tx && c->cancel) return true;
+    if ((c->tx || c->released) && c->cancel) return true;
     return c->n_sent > 0 && pg_conn_flight(c, c->n_sent - 1)->ends;
 }
 
@@ -170,9 +170,9 @@ static bool was_stale(const struct pg_flight *f)
 
 /* Whether the query failed for no reason of its own, and without effect. In a transaction what
  * preceded it is lost, too; nothing precedes what begins it. */
-static bool deserves_another_try(const struct pg_conn *c, const struct pg_flight *f)
+static bool deserves_another_try(const struct pg_flight *f)
 {
-    if (c->tx && !f->query->begins) return false;
+    if (f->query->tx && !f->query->begins) return false;
     if (f->query->retried || PQresultStatus(f->answer) != PGRES_FATAL_ERROR) return false;
     if (has_state(f->answer, "57014")) return f->may_be_hit; /* meant another */
     return was_stale(f);
@@ -230,7 +230,7 @@ static void take_back_unsent(struct pg_conn *c, int err)
 static void give_answer(struct pg_conn *c, struct pg_flight *f)
 {
     struct pg_query *q = f->query;
-    if (deserves_another_try(c, f)) {
+    if (deserves_another_try(f)) {
         q->retried = true;
         try_again(c, q);
         return;
@@ -282,13 +282,21 @@ static bool loses_transaction(struct pg_conn *c, const struct pg_flight *f)
     return c->n_sent == 1 && !pg_conn_in_transaction(c);
 }
 
+/* So that what follows, which is run by itself, loses nothing of it. */
+static bool ends_with_effect(struct pg_conn *c, const struct pg_flight *f)
+{
+    bool done = f->ends && PQresultStatus(f->answer) == PGRES_COMMAND_OK;
+    return done && !has_done(f, "ROLLBACK") && c->n_sent == 1 && !pg_conn_in_transaction(c);
+}
+
 static void finish(struct pg_conn *c)
 {
     struct pg_flight *f = pg_conn_flight(c, 0);
     if (f->prepared) f->prepared->fast = is_fast(c, f);
     if (forgets_all(f)) pg_cache_drop_all(&c->cache);
-    if (c->tx && loses_transaction(c, f)) {
-        c->tx->lost = true;
+    if (ends_with_effect(c, f)) c->ended = true;
+    if ((c->tx || c->released) && !c->ended && loses_transaction(c, f)) {
+        if (c->tx) c->tx->lost = true;
         take_back_unsent(c, -EREMOTEIO);
     }
     if (f->query) give_answer(c, f);

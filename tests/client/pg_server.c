@@ -217,6 +217,32 @@ static void on_steps(torc_req *rq, void *arg)
                 name_of(err));
 }
 
+enum { OVERFULL = 16 }; /* as many queries of a transaction as may be under way */
+
+/* ?before=&first=&rest=&alone=: a transaction of one statement, then one more and 15 times another
+ * at once, during which it is committed; after the answer to the first of those, a statement that
+ * does not belong to it. How the commit has ended, how many of the 16 are done, and the last. */
+static void on_overfull(torc_req *rq, void *arg)
+{
+    struct step step[OVERFULL];
+    torc_pg_tx *tx;
+    torc_group *first = torc_group_open(rq), *rest = torc_group_open(rq);
+    const char *before = text(rq, "before"), *alone = text(rq, "alone");
+    int done = 0;
+    (void)arg;
+    if (torc_pg_begin(rq, pg, &tx) < 0 || run(rq, tx, before) < 0) return;
+    for (int i = 0; i < OVERFULL; i++) {
+        step[i] = (struct step){.tx = tx, .sql = text(rq, i == 0 ? "first" : "rest")};
+        torc_spawn(i == 0 ? first : rest, take_step, &step[i]);
+    }
+    int err = torc_pg_commit(rq, tx);
+    torc_group_join(first);
+    int other = run(rq, NULL, alone);
+    torc_group_join(rest);
+    for (int i = 0; i < OVERFULL; i++) done += strcmp(step[i].result, "done") == 0;
+    torc_replyf(rq, 200, "%s, %d, %s", name_of(err), done, name_of(other));
+}
+
 enum { TRANSACTIONS = 65 }; /* one more than cancel requests of a core may be under way */
 
 struct transaction {
@@ -355,7 +381,7 @@ int main(int argc, char **argv)
                   {"/steps", on_steps}, {"/cancelled", on_cancelled},
                   {"/left", on_left},   {"/counters", on_counters},
                   {"/hold", on_hold},   {"/descriptors", on_descriptors},
-                  {"/ping", on_ping}};
+                  {"/ping", on_ping},   {"/overfull", on_overfull}};
     torc_pg_options o = {.conninfo = getenv("PG_URL"),
                          .connections = from_environment("PG_CONNECTIONS"),
                          .pipeline = from_environment("PG_PIPELINE"),

@@ -264,6 +264,11 @@ static void test_transactions_that_are_lost(void **state)
         {"SAVEPOINT s", "SELECT 1/0", "ROLLBACK TO s", "done, EREMOTEIO 22012, done: done"},
         {"INSERT INTO d VALUES (4)", "COMMIT", "INSERT INTO d VALUES (5)",
          "done, done, done: done"},
+        /* What follows a commit is run by itself. */
+        {"INSERT INTO d VALUES (6)", "COMMIT", "SELECT 1/0", "done, done, EREMOTEIO 22012: done"},
+        {"INSERT INTO d VALUES (7)", "COMMIT", "ROLLBACK", "done, done, done: done"},
+        {"COMMIT", "SELECT 1/0", "INSERT INTO d VALUES (8)", "done, EREMOTEIO 22012, done: done"},
+        {"COMMIT AND CHAIN", "INSERT INTO d VALUES (9)", "ROLLBACK", "done, done, done: EREMOTEIO"},
     };
     char path[1024];
     (void)state;
@@ -277,7 +282,7 @@ static void test_transactions_that_are_lost(void **state)
                      pg_path("&1=", c[0], ""), pg_path("&2=", c[1], ""), pg_path("&3=", c[2], ""));
             assert_string_equal(pg_get(path, 200), c[3]);
         }
-        assert_string_equal(pg_query("SELECT n FROM d ORDER BY n"), "3,4,5");
+        assert_string_equal(pg_query("SELECT n FROM d ORDER BY n"), "3,4,5,6,7,8");
         pg_query("DROP TABLE d");
     }
     assert_int_equal(pg_counter("connects"), 1);
@@ -361,6 +366,41 @@ static void test_leaving_a_transaction(void **state)
     pg_reset();
 }
 
+static const char *overfull(const char *before, const char *first, const char *rest,
+                            const char *alone)
+{
+    static char path[2048];
+    snprintf(path, sizeof path, "/overfull%s%s%s%s", pg_path("?before=", before, ""),
+             pg_path("&first=", first, ""), pg_path("&rest=", rest, ""),
+             pg_path("&alone=", alone, ""));
+    return pg_get(path, 200);
+}
+
+/* What others ask meanwhile is not part of it. */
+static void test_a_commit_that_is_refused(void **state)
+{
+    static const char first[] = "SELECT 1", rest[] = "SELECT pg_sleep(0.05)";
+    static const char alone[] = "INSERT INTO t SELECT 2", forgotten[] = "INSERT INTO t SELECT 3";
+    (void)state;
+    pg_set("PG_CONNECTIONS", "1");
+    pg_set("PG_CLOCK", "stands still"); /* all are fast, and may share a connection */
+    server_start(&rig);
+    pg_query("CREATE TEMPORARY TABLE t (n integer)");
+    pg_query(first);
+    pg_query(rest);
+    pg_query(alone);
+    pg_query(forgotten);
+    assert_string_equal(overfull("INSERT INTO t VALUES (1)", first, rest, alone),
+                        "EAGAIN, 16, done");
+    assert_string_equal(pg_query("SELECT n FROM t ORDER BY n"), "2,2,3");
+    /* Nor is a query of it tried again outside. */
+    assert_string_equal(overfull(FORGET_UNSEEN, forgotten, forgotten, alone), "EAGAIN, 0, done");
+    assert_string_equal(pg_query("SELECT n FROM t ORDER BY n"), "2,2,2,3");
+    assert_int_equal(pg_counter("connects"), 1);
+    server_stop(&rig);
+    pg_reset();
+}
+
 /* ---- what else comes from libpq ---- */
 
 static void test_notices_are_lines_of_the_log(void **state)
@@ -412,6 +452,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_transactions_left_open_harm_nobody),
         cmocka_unit_test(test_transactions_of_forgotten_statements),
         cmocka_unit_test(test_leaving_a_transaction),
+        cmocka_unit_test(test_a_commit_that_is_refused),
         cmocka_unit_test(test_notices_are_lines_of_the_log),
         cmocka_unit_test(test_tls),
     };
