@@ -694,7 +694,8 @@ TORC_API torc_slice torc_reason(int status);
  * 0 if a response was sent, whatever its status; -EALREADY if one was started; -ENOMEM; -EIO if the
  * file could not be read to its end; or the scope's error. Where that came before anything had
  * left, there is no response yet: after a deadline it is 504, unless the handler gives another.
- * Otherwise it is cut off, so that the client can tell, and nothing can be added to it. */
+ * Otherwise it is cut off, so that the client can tell, unless all of it had been queued; nothing
+ * can be added to it. */
 TORC_API int torc_reply_file(torc_req *rq, const char *dir, torc_slice path);
 
 /* Starts a response whose body follows by torc_write. `length` is its size in bytes, or negative if

@@ -297,9 +297,8 @@ void uring_recycle_buffers(struct uring *u)
         fill_ring(u);
         if (u->n_provided) io_uring_buf_ring_advance(u->buf_ring, (int)u->n_provided);
     }
-    uint32_t n = buffers_available(u);
-    if (n < low_water(u)) return;
-    n = share_buffers(u, n, ran_out);
+    uint32_t available = buffers_available(u), n = share_buffers(u, available, ran_out);
+    if (available < low_water(u)) return;
     if (UNLIKELY(io_uring_cq_has_overflow(&u->ring))) n = share_in_overflow(u, n);
     for (struct io_sock *s; n > 0 && (s = next_to_arm(u)); n--) {
         counter_add(&u->io->stats.rearmed, 1);

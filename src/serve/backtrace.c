@@ -126,6 +126,13 @@ static int usable_signal(void)
     return n && sigaction(n, NULL, &now) == 0 && now.sa_handler == on_signal ? n : 0;
 }
 
+/* False if the answer is there, with which the place is the caller's still. */
+static bool ends_unanswered(struct backtrace *b)
+{
+    int asked = atomic_load(&b->asked);
+    return (asked > 0 && turns(b, asked, NOBODY)) || turns(b, ANSWERS, ANSWERS_LATE);
+}
+
 struct backtrace *backtrace_ask(int tid)
 {
     int n = usable_signal();
@@ -133,7 +140,8 @@ struct backtrace *backtrace_ask(int tid)
     for (struct backtrace *b = backtraces; b < backtraces + ASKED_MAX; b++) {
         if (!turns(b, NOBODY, tid)) continue;
         if (syscall(SYS_tgkill, getpid(), tid, n) == 0) return b;
-        atomic_store(&b->asked, NOBODY);
+        /* A signal of an earlier asking may have reached the thread meanwhile. */
+        if (!ends_unanswered(b)) atomic_store(&b->asked, NOBODY);
         break;
     }
     return NULL;
@@ -161,9 +169,7 @@ static void write_frames(const struct backtrace *b, const char *name)
 
 void backtrace_end(struct backtrace *b, const char *name)
 {
-    int asked = atomic_load(&b->asked);
-    if (asked > 0 && turns(b, asked, NOBODY)) return;
-    if (turns(b, ANSWERS, ANSWERS_LATE)) return;
+    if (ends_unanswered(b)) return;
     write_frames(b, name);
     atomic_store(&b->asked, NOBODY);
 }

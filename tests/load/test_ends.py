@@ -679,9 +679,8 @@ class Ends(rig.Case):
         self.assertIn(f"core 0: {call.split(',')[0]} failed: Operation not permitted", err)
 
     def test_a_core_whose_engine_does_not_open_ends_the_run(self):
-        if rig.ENGINE != "epoll":
-            return  # the trial before the start would be refused, not a core
-        options = ["--duration", "1h", "--connections", "4", "--cores", rig.two_cores()]
+        # Of io_uring the trial before the start would be refused.
+        options = ["--engine", "epoll", "--duration", "1h", "--connections", "4", "--cores", rig.two_cores()]
         err = self.refused_by_a_tracer("epoll_create1", "ENOMEM", "1", *options)
         self.assertIn("torc-load: core 0 cannot start its epoll engine: ", err)
 

@@ -431,7 +431,7 @@ static void a_file_that_cannot_be_written_takes_nothing(void **state)
     must_have(post_part(to_no_file, NULL, LONG), " 204 ");
 }
 
-/* ---- a part that is not to be had as a whole ---- */
+/* ---- a part that does not fit into the memory of its request ---- */
 
 static void try_part(torc_req *rq, torc_part *part, int err)
 {

@@ -583,12 +583,10 @@ static void streams_beside_hints(torc_req *rq, void *arg)
     assert_int_equal(torc_group_join(g), 0);
 }
 
-/* A client that first does not read, and resets or goes on. */
-static void ask_for_hints(torc_handler *handler, bool resets)
+/* A client that does not read yet: all hints have begun, and wait. */
+static struct mem_client *hold_hints(torc_handler *handler)
 {
-    size_t n;
     hints_begun = hints_given = 0;
-    hint_result = resets ? -ECONNRESET : 0;
     rig_open(&rig, handler, NULL);
     rig.core.limits.write_buffer = ROOM;
     struct mem_client *m = mem_connect(&rig.core.io);
@@ -597,6 +595,15 @@ static void ask_for_hints(torc_handler *handler, bool resets)
     mem_run(&rig.core.io, 20);
     assert_int_equal(hints_begun, HINTS);
     assert_int_equal(hints_given, 0);
+    return m;
+}
+
+/* A client that first does not read, and resets or goes on. */
+static void ask_for_hints(torc_handler *handler, bool resets)
+{
+    size_t n;
+    hint_result = resets ? -ECONNRESET : 0;
+    struct mem_client *m = hold_hints(handler);
     if (resets) {
         mem_reset(m);
     } else {
@@ -655,15 +662,7 @@ static void hints_that_are_cancelled_hold_nothing_back(void **state)
 {
     size_t n;
     (void)state;
-    hints_begun = hints_given = 0;
-    rig_open(&rig, replies_behind_hints_in_vain, NULL);
-    rig.core.limits.write_buffer = ROOM;
-    struct mem_client *m = mem_connect(&rig.core.io);
-    mem_set_window(m, 0);
-    mem_push(m, GET, sizeof GET - 1);
-    mem_run(&rig.core.io, 20);
-    assert_int_equal(hints_begun, HINTS);
-    assert_int_equal(hints_given, 0);
+    struct mem_client *m = hold_hints(replies_behind_hints_in_vain);
     mem_set_window(m, SIZE_MAX);
     mem_push_end(m);
     rig_run(&rig);
