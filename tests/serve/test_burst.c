@@ -119,6 +119,8 @@ int main(int argc, char **argv)
 #endif
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    /* malloc_trim(3) leaves what is free at the end of an arena, of which 200 threads have many. */
+    setenv("MALLOC_ARENA_MAX", "2", 1);
     if (strstr(argv[1], "burst_server")) /* torc-lab has jemalloc, and holds less of a body */
         failed += cmocka_run_group_tests(of_malloc, NULL, NULL);
     return failed;
