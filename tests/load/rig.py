@@ -82,8 +82,13 @@ class Server:
         self.requests, self.connects, self.peers, self.failures = [], 0, [], []
         self.clients = set()  # the addresses that connected
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=backlog)
-        self.url = "http://127.0.0.1:%d/" % self.listener.getsockname()[1]
+        # Has the port until the end, so that no other program listens there once the listener is closed.
+        self.holder = socket.socket(family)
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holder.bind((host, 0))
+        port = self.holder.getsockname()[1]
+        self.listener = socket.create_server((host, port), family=family, backlog=backlog)
+        self.url = f"http://127.0.0.1:{port}/"
         self.threads = [threading.Thread(target=self.accept)]
         self.threads[0].start()
 
@@ -133,6 +138,7 @@ class Server:
                 pass
         for thread in self.threads:
             thread.join(LIMIT_SECONDS)
+        self.holder.close()
         if self.failures:
             raise self.failures[0]
 

@@ -40,14 +40,13 @@ class Ends(rig.Case):
 
     def test_warmup_is_not_counted(self):
         server = self.each(reply())
-        done = self.run_load("--warmup", "3s", "--duration", "1500ms", "--connections", 2, server.url)
+        done = self.run_load("--warmup", "500ms", "--duration", "500ms", "--connections", 2, server.url)
         self.errors(done)
         j = done.json
         self.assertGreater(j["requests_total"], j["requests"])
         self.assertGreater(j["requests"], 0)
-        # The measurement is a third of the time, so it has a small part of the bytes.
-        self.assertLess(j["bytes_in"], 0.6 * j["requests_total"] * len(reply()))
-        self.assertGreater(j["bytes_in"], 0)
+        # Each connection may have one request that began before the measurement, or ends after it.
+        self.assertAlmostEqual(j["bytes_in"] / len(reply()), j["requests"], delta=2)
 
     def test_warmup_requests_are_not_among_the_count(self):
         """Of several connections all but one may still wait for a reply of the warm-up when the count is full."""
