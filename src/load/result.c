@@ -118,6 +118,7 @@ const char *result_advice(const struct run *r, char text[RESULT_ADVICE])
 
 int result_status(const struct run *r)
 {
-    return result_errors(r) > 0 || !result_has_replies(r) || r->unanswered > 0 || r->interrupted ||
-           r->watch.ended;
+    bool fewer = r->plan->count && r->counts.completed < r->plan->count;
+    return result_errors(r) > 0 || !result_has_replies(r) || r->unanswered > 0 || fewer ||
+           r->interrupted || r->watch.ended;
 }

@@ -131,7 +131,7 @@ static bool completed_all(const struct run *r)
     return r->plan->count && SUM(completed) >= r->plan->count;
 }
 
-/* When the count of replies was last seen to change, and when it was last looked at. */
+/* When the counts were last seen to change, and when they were last looked at. */
 struct stall {
     uint64_t since, seen, at;
 };
@@ -144,16 +144,17 @@ static void leave_out_stop(struct stall *s, uint64_t now)
     s->at = now;
 }
 
-/* A run of a number of requests ends, too, when the server stops answering. */
+/* A run of a number of requests ends, too, when nothing happens any more: each attempt ends in time,
+ * so only without connections to send by. */
 static bool is_stalled(const struct run *r, struct stall *s, uint64_t now)
 {
     const struct plan *p = r->plan;
-    uint64_t replies = SUM(completed) + SUM(total);
+    uint64_t seen = SUM(completed) + SUM(total) + SUM(issued) + SUM(retries);
     /* The longest time between two requests of a core; one gap in 10^8 of a Poisson process is
      * longer. */
     double gap = p->rate > 0 ? p->n_cores / p->rate * (p->poisson ? 20 : 1) : 0;
     leave_out_stop(s, now);
-    if (replies != s->seen || !p->count) *s = (struct stall){now, replies, now};
+    if (seen != s->seen || !p->count) *s = (struct stall){now, seen, now};
     return now - s->since > plan_longest_wait(p) + NS_PER_S + (uint64_t)(gap * 1e9);
 }
 

@@ -104,6 +104,17 @@ class Retries(rig.Case):
             self.assertEqual(done.json["unanswered"], done.json["deadline"]["attempts"], done)
             self.agrees(done.json)
 
+    def test_attempts_that_are_not_answered_do_not_end_the_run(self):
+        """For longer than any request may wait for its reply: new requests come before those that try again."""
+        server = self.server(silent)
+        options = ["--rate", 1000, "--connections", 2, "--timeout", "300ms", "--deadline", "200ms", "--retry", "2,100ms"]
+        done = self.run_load("--requests", 24, *options, server.url)
+        self.assertEqual(done.status, 1)
+        self.assertEqual(done.json["errors_measured"]["timeout"], 24, done.json)
+        self.assertEqual((done.json["unanswered"], done.json["unsent"]), (0, 0))
+        self.assertEqual(done.json["deadline"]["attempts"], 3 * 24)
+        self.agrees(done.json)
+
     def test_an_answer_of_any_status_is_not_retried(self):
         server = self.each(reply(status="503 Service Unavailable"))
         done = self.run_load("--requests", 5, "--rate", 100, "--deadline", "9s", "--retry", 3, server.url)
