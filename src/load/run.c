@@ -144,8 +144,8 @@ static void leave_out_stop(struct stall *s, uint64_t now)
     s->at = now;
 }
 
-/* A run of a number of requests ends, too, when nothing happens any more: each attempt ends in time,
- * so only without connections to send by. */
+/* A run of a number of requests ends, too, when nothing happens any more: each attempt ends in
+ * time, so only without connections to send by. */
 static bool is_stalled(const struct run *r, struct stall *s, uint64_t now)
 {
     const struct plan *p = r->plan;

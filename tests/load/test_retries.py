@@ -107,7 +107,18 @@ class Retries(rig.Case):
     def test_attempts_that_are_not_answered_do_not_end_the_run(self):
         """For longer than any request may wait for its reply: new requests come before those that try again."""
         server = self.server(silent)
-        options = ["--rate", 1000, "--connections", 2, "--timeout", "300ms", "--deadline", "200ms", "--retry", "2,100ms"]
+        options = [
+            "--rate",
+            1000,
+            "--connections",
+            2,
+            "--timeout",
+            "300ms",
+            "--deadline",
+            "200ms",
+            "--retry",
+            "2,100ms",
+        ]
         done = self.run_load("--requests", 24, *options, server.url)
         self.assertEqual(done.status, 1)
         self.assertEqual(done.json["errors_measured"]["timeout"], 24, done.json)
