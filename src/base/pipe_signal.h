@@ -13,5 +13,5 @@ struct pipe_signal {
 /* Before the call. */
 void pipe_signal_hold(struct pipe_signal *p);
 
-/* After it; `raised`: it failed with EPIPE. Leaves errno as it was. */
+/* After it; `raised`: it may have been raised. Leaves errno as it was. */
 void pipe_signal_release(const struct pipe_signal *p, bool raised);

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 /* sendfile(2) takes no flags: whether it waits is up to the socket, which is shared with nobody
- * meanwhile, and SIGPIPE is raised (splice_to_socket in fs/splice.c). One that cannot be kept from
- * waiting would hold the core. */
+ * meanwhile, and SIGPIPE is raised (splice_to_socket in fs/splice.c), also where a part was sent
+ * before that is its result. One that cannot be kept from waiting would hold the core. */
 static ssize_t send_pages(struct io *io, struct io_send *s, size_t most)
 {
     int fd = s->sock->fd;
@@ -24,7 +24,7 @@ static ssize_t send_pages(struct io *io, struct io_send *s, size_t most)
     pipe_signal_hold(&signal);
     ssize_t n = sendfile(fd, s->file.fd, &offset, len);
     int err = n < 0 ? errno : 0;
-    pipe_signal_release(&signal, err == EPIPE);
+    pipe_signal_release(&signal, err == EPIPE || (n >= 0 && (size_t)n < len));
     if (blocks) nonblock_set(fd, false);
     counter_add(&io->stats.syscalls, 1);
     if (n > 0) s->file.offset += (uint64_t)n;

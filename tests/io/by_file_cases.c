@@ -323,6 +323,25 @@ static void a_reset_peer_fails_it(void **state)
     rig_close(r);
 }
 
+/* The peer's kernel resets the connection at the first piece of 64 KiB that sendfile(2) sends. */
+static void a_peer_that_closes_while_a_call_sends_fails_it(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    for (int i = 0; i < 20; i++) {
+        struct endpoint e;
+        endpoint_open(r, &e);
+        close(e.peer);
+        e.peer = -1;
+        start(&e, file, 0, MAPPED);
+        finish(&e);
+        assert_int_equal(e.send_result.count, 1);
+        assert_true(e.send_result.res == -EPIPE || e.send_result.res == -ECONNRESET);
+        endpoint_close(&e);
+    }
+    rig_close(r);
+}
+
 /* What the client gets before is the file's, and nothing stands in for what is missing. */
 static void a_truncated_file_fails_it(void **state)
 {
@@ -431,6 +450,7 @@ int by_file_cases(void)
         cmocka_unit_test(a_blocked_file_is_cancelled),
         cmocka_unit_test(a_file_is_cancelled_in_the_same_turn),
         cmocka_unit_test(a_reset_peer_fails_it),
+        cmocka_unit_test(a_peer_that_closes_while_a_call_sends_fails_it),
         cmocka_unit_test(a_truncated_file_fails_it),
         cmocka_unit_test(a_file_that_is_too_short_fails_it),
         cmocka_unit_test(what_cannot_go_by_reference_is_told),
