@@ -3,7 +3,6 @@
  * socket is empty without another system call. */
 
 #include "io/epoll.h"
-#include "io/by_file.h"
 #include "io/nonblock.h"
 
 #include <limits.h>
@@ -129,12 +128,6 @@ static void epoll_send(struct io *io, struct io_send *s)
         queue_rest(io, s, true);
     else
         go_on(io, s);
-}
-
-static void epoll_send_file(struct io *io, struct io_send *s)
-{
-    s->op.engine_bits |= IO_BY_FILE;
-    epoll_send(io, s);
 }
 
 /* Those of earlier turns. */
@@ -385,7 +378,7 @@ const struct io_engine io_epoll_engine = {
     .recv_into = epoll_recv,
     .watch = epoll_watch,
     .send = epoll_send,
-    .send_file = epoll_send_file,
+    .send_file = epoll_send,
     .call = epoll_call,
     .cancel = epoll_cancel,
     .sock_open = epoll_sock_open,

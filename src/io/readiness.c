@@ -83,12 +83,6 @@ bool ready_send(struct io *io, struct io_send *s)
     return false;
 }
 
-bool ready_send_file(struct io *io, struct io_send *s)
-{
-    s->op.engine_bits |= IO_BY_FILE;
-    return ready_send(io, s);
-}
-
 /* ---- operations with one completion ---- */
 
 static int call_at_once(struct io *io, struct io_call *c)

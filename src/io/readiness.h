@@ -29,7 +29,6 @@ int ready_recv_into(struct io *io, const struct io_sock *s);
 /* Sends what the socket takes, and finishes the send if that is all or fails. True once
  * IO_SEND_SHARE bytes have left and some have not: the socket may take more. */
 bool ready_send(struct io *io, struct io_send *s);
-bool ready_send_file(struct io *io, struct io_send *s);
 
 /* An operation other than IO_CLOSE_SOCK, IO_POLL and IO_CONNECT: done when it returns. */
 void ready_call(struct io *io, struct io_call *c);

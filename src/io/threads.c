@@ -123,12 +123,6 @@ static void threads_send(struct io *io, struct io_send *s)
     if (!(s->op.engine_bits & READY_DONE)) attend(io, s->sock);
 }
 
-static void threads_send_file(struct io *io, struct io_send *s)
-{
-    ready_send_file(io, s);
-    if (!(s->op.engine_bits & READY_DONE)) attend(io, s->sock);
-}
-
 /* What to poll the socket for; -1 for nothing. */
 static int interest(const struct io_sock *s)
 {
@@ -399,7 +393,7 @@ const struct io_engine io_threads_engine = {
     .recv_into = threads_recv,
     .watch = threads_recv,
     .send = threads_send,
-    .send_file = threads_send_file,
+    .send_file = threads_send,
     .call = threads_call,
     .cancel = threads_cancel,
     .sock_open = threads_sock_open,

@@ -2,6 +2,7 @@
 
 #include "base/limit.h"
 #include "base/wake.h"
+#include "io/by_file.h"
 #include "io/engine.h"
 #include "io/inbox.h"
 #include "io/sock.h"
@@ -177,6 +178,7 @@ void io_send_file_start(struct io *io, struct io_send *s)
 {
     ASSERT(!s->sock->sending && s->file.at < s->count && s->count <= IO_SEND_IOV);
     submit_begin(io, &s->op, IO_SEND);
+    s->op.engine_bits = IO_BY_FILE;
     s->at = 0;
     s->op.res = 0;
     s->sock->sending = s;

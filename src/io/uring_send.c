@@ -54,6 +54,7 @@ static void send_on(struct uring *u, struct io_send *s)
         uring_push(u, &s->op);
         return;
     }
+    s->sock->sent_in = (uint16_t)u->io->stats.turns;
     int err = by_file_send(u->io, s);
     if (err == -EAGAIN || err == -EINPROGRESS)
         await_room(u, s);
@@ -106,13 +107,16 @@ void uring_send(struct io *io, struct io_send *s)
     uring_push(io->state, &s->op);
 }
 
-/* A direct descriptor has no number that sendfile(2) could take. */
+/* A direct descriptor has no number that sendfile(2) could take. A send that completes at once
+ * could be followed by others in the same turn: they go in later ones, as on epoll. */
 void uring_send_file(struct io *io, struct io_send *s)
 {
     if (s->sock->engine_bits & SOCK_DIRECT) {
         io_complete_later(io, &s->op, -EOPNOTSUPP);
         return;
     }
-    s->op.engine_bits |= IO_BY_FILE;
-    send_on(io->state, s);
+    if (s->sock->sent_in == (uint16_t)io->stats.turns)
+        await_room(io->state, s);
+    else
+        send_on(io->state, s);
 }

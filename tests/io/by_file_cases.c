@@ -342,6 +342,38 @@ static void a_peer_that_closes_while_a_call_sends_fails_it(void **state)
     rig_close(r);
 }
 
+enum { AGAIN = 40 };
+
+static void send_again(struct io *io, struct io_op *op, int res, bool more)
+{
+    struct endpoint *e = container_of(op, struct endpoint, send.op);
+    (void)io, (void)more;
+    assert_int_equal(res, 1000);
+    if (++e->send_result.count < AGAIN) start(e, file, 0, 1000);
+}
+
+/* As for sends from memory, a_chain_of_sends_leaves_others_the_turn. */
+static void a_chain_of_files_leaves_others_the_turn(void **state)
+{
+    unsigned most = rig_is("threads") ? AGAIN : 2;
+    (void)state;
+    struct rig *r = rig_open(NULL);
+    struct endpoint e;
+    endpoint_open(r, &e);
+    e.send.op.fn = send_again;
+    start(&e, file, 0, 1000);
+    rig_guard(r);
+    for (unsigned before = 0; io_busy(&e.send.op);) {
+        rig_turn(r, "all are sent", __FILE__, __LINE__);
+        assert_in_range(e.send_result.count - before, 0, most);
+        before = e.send_result.count;
+    }
+    rig_unguard(r);
+    assert_int_equal(e.send_result.count, AGAIN);
+    endpoint_close(&e);
+    rig_close(r);
+}
+
 /* What the client gets before is the file's, and nothing stands in for what is missing. */
 static void a_truncated_file_fails_it(void **state)
 {
@@ -451,6 +483,7 @@ int by_file_cases(void)
         cmocka_unit_test(a_file_is_cancelled_in_the_same_turn),
         cmocka_unit_test(a_reset_peer_fails_it),
         cmocka_unit_test(a_peer_that_closes_while_a_call_sends_fails_it),
+        cmocka_unit_test(a_chain_of_files_leaves_others_the_turn),
         cmocka_unit_test(a_truncated_file_fails_it),
         cmocka_unit_test(a_file_that_is_too_short_fails_it),
         cmocka_unit_test(what_cannot_go_by_reference_is_told),
