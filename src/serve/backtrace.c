@@ -96,13 +96,22 @@ void backtrace_install(void)
     pthread_mutex_unlock(&mutex);
 }
 
+/* A thread that blocks the signal may have been asked: what is ignored is not pending any more
+ * (sigaction(2)), and so ends no process. */
+static void uninstall(void)
+{
+    static const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction now;
+    int n = atomic_exchange(&number, 0);
+    if (!n || sigaction(n, NULL, &now) < 0 || now.sa_handler != on_signal) return;
+    sigaction(n, &ignore, NULL);
+    sigaction(n, &found, NULL);
+}
+
 void backtrace_uninstall(void)
 {
-    struct sigaction now;
     pthread_mutex_lock(&mutex);
-    int n = atomic_load(&number);
-    if (--n_servers == 0 && n && sigaction(n, NULL, &now) == 0 && now.sa_handler == on_signal)
-        sigaction(n, &found, NULL);
+    if (--n_servers == 0) uninstall();
     pthread_mutex_unlock(&mutex);
 }
 

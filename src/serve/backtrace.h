@@ -8,7 +8,7 @@ struct backtrace; /* of a thread that is asked for it */
 
 /* Per process, around the time in which a server runs: chooses the signal and sets its handler. */
 void backtrace_install(void);
-void backtrace_uninstall(void);
+void backtrace_uninstall(void); /* when the caller asks no thread any more */
 
 /* On a thread that may be asked: unblocks the signal. */
 void backtrace_allow(void);

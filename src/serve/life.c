@@ -149,7 +149,7 @@ static int serve(struct torc_server *s)
     if (err < 0) return err;
     measures_begin(&s->measures, s->cores, s->n_cores, io_holds_thread(s->engine), s->started_at);
     if (s->options->stall_warn)
-        stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn);
+        stall_start(&s->stalls, s->cores, s->n_cores, s->options->stall_warn, &s->backtraces);
     s->status = 0;
     s->has_started = true; /* the control thread may end it at once */
     err = start_control(s);

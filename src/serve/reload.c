@@ -264,7 +264,7 @@ static void watch_stalls(struct torc_server *s, uint64_t limit)
 {
     if (options_get(s->now)->stall_warn == limit) return;
     stall_stop(&s->stalls);
-    if (limit) stall_start(&s->stalls, s->cores, s->n_cores, limit);
+    if (limit) stall_start(&s->stalls, s->cores, s->n_cores, limit, &s->backtraces);
 }
 
 static void move_log(struct torc_server *s)

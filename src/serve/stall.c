@@ -34,6 +34,7 @@ struct stall_seen {
     struct progress before; /* of its thread, at that time */
     uint64_t said_at;       /* of the last message; 0: none */
     bool counted, told;
+    bool unasked;            /* it computes, and its thread could not be asked so far */
     struct backtrace *asked; /* of its thread; NULL: none is awaited */
     uint64_t asked_at;
 };
@@ -154,8 +155,18 @@ static void describe(int tid, char state, char *out, size_t size)
         describe_blocked(tid, out, size);
 }
 
-/* A signal would end what a thread is blocked in. */
-static void tell(const struct core *c, struct stall_seen *seen, uint64_t now)
+/* A signal would end what a thread is blocked in. So many can be asked at a time: others have to
+ * wait for their answers. */
+static void ask(const struct stall_watch *w, int tid, struct stall_seen *seen, uint64_t now)
+{
+    if (!atomic_load(w->asks) || seen->asked) return;
+    seen->asked = backtrace_ask(tid);
+    seen->asked_at = now;
+    seen->unasked = !seen->asked;
+}
+
+static void tell(const struct stall_watch *w, const struct core *c, struct stall_seen *seen,
+                 uint64_t now)
 {
     const struct route *route = atomic_load(&c->http.fibers.label);
     slice pattern = route ? request_pattern_of(c->router, route) : slice_str("(no route)");
@@ -170,8 +181,7 @@ static void tell(const struct core *c, struct stall_seen *seen, uint64_t now)
     log_line("%.*s: its handler has %s %u for %.2f s, %s: %s", (int)pattern.len, pattern.ptr,
              one ? "run on thread" : "held core", c->index, (double)(now - seen->since) / NS_PER_S,
              one ? "without a wait" : "while other requests wait", what);
-    if (p.state == 'R' && !seen->asked) seen->asked = backtrace_ask(tid);
-    seen->asked_at = now;
+    if (p.state == 'R') ask(w, tid, seen, now);
 }
 
 /* By name, as others may have been told of meanwhile. */
@@ -199,9 +209,10 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
         seen->turn = turn;
         seen->since = now;
         seen->busy_at = 0;
-        seen->counted = seen->told = false;
+        seen->counted = seen->told = seen->unasked = false;
         return;
     }
+    if (seen->unasked && state_of(tid) == 'R') ask(w, tid, seen, now);
     if (seen->told) return;
     bool first = !seen->busy_at;
     if (first) {
@@ -216,7 +227,7 @@ static void look(const struct stall_watch *w, uint32_t i, uint64_t now)
     seen->told = true;
     if (seen->said_at && now - seen->said_at < QUIET) return;
     seen->said_at = now;
-    tell(c, seen, now);
+    tell(w, c, seen, now);
 }
 
 static void look_at_all(const struct stall_watch *w, uint64_t now)
@@ -283,9 +294,10 @@ static void free_all(struct stall_watch *w)
     free(w->seen);
 }
 
-void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, uint64_t limit)
+void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, uint64_t limit,
+                 const _Atomic bool *asks)
 {
-    *w = (struct stall_watch){.cores = cores, .n_cores = n_cores, .limit = limit};
+    *w = (struct stall_watch){.cores = cores, .n_cores = n_cores, .limit = limit, .asks = asks};
     pthread_mutex_init(&w->mutex, NULL);
     cond_init_monotonic(&w->stopping);
     w->seen = calloc(n_cores, sizeof *w->seen);

@@ -13,7 +13,8 @@ struct core;
 struct stall_watch {
     struct core *cores;
     uint32_t n_cores;
-    uint64_t limit; /* ns */
+    uint64_t limit;           /* ns */
+    const _Atomic bool *asks; /* threads may be asked for a backtrace: the signals are torc's */
 
     pthread_t thread;
     bool started;
@@ -23,8 +24,10 @@ struct stall_watch {
     struct stall_seen *seen; /* by core */
 };
 
-/* Watches these cores, which serve. Without a thread, says that nothing is watched. */
-void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, uint64_t limit);
+/* Watches these cores, which serve; *asks may change meanwhile. Without a thread, says that nothing
+ * is watched. */
+void stall_start(struct stall_watch *w, struct core *cores, uint32_t n_cores, uint64_t limit,
+                 const _Atomic bool *asks);
 
 /* Stops, if it was started. */
 void stall_stop(struct stall_watch *w);

@@ -69,13 +69,18 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 /* ---- a handler ---- */
 
 static _Atomic int tid;
-static _Atomic bool ends, has_ended, allows, has_allowed;
+static _Atomic bool ends, has_ended, allows, has_allowed, unblocks, has_unblocked;
+static _Atomic bool asks = true;
 
 static void *compute(void *arg)
 {
+    sigset_t none;
     (void)arg;
+    sigemptyset(&none);
     tid = (int)syscall(SYS_gettid);
     while (!ends) {
+        if (unblocks && !has_unblocked)
+            has_unblocked = pthread_sigmask(SIG_SETMASK, &none, NULL) == 0;
         if (!allows || has_allowed) continue;
         backtrace_allow();
         has_allowed = true;
@@ -90,7 +95,7 @@ static pthread_t start_computing(bool allowed)
     pthread_t thread;
     sigset_t all, before;
     tid = 0;
-    ends = has_ended = has_allowed = false;
+    ends = has_ended = has_allowed = unblocks = has_unblocked = false;
     allows = allowed;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -137,7 +142,7 @@ static void look_at(struct core *c, uint32_t n, const uint64_t *pauses)
     memcpy(pause_ms, pauses, sizeof pause_ms);
     n_looks = 0;
     now = 1000 * NS_PER_S;
-    stall_start(&w, c, n, 500 * NS_PER_MS);
+    stall_start(&w, c, n, 500 * NS_PER_MS, &asks);
     sem_wait(&looked);
     stall_stop(&w);
 }
@@ -152,19 +157,29 @@ static unsigned look(const uint64_t *pauses)
     return stalls;
 }
 
-/* The same, and what is said of it. */
-static unsigned watch(const uint64_t *pauses, char *said, size_t size)
+/* What is said of them. */
+static void watch_cores(struct core *c, uint32_t n_cores, const uint64_t *pauses, char *said,
+                        size_t size)
 {
     int ends_of[2], before = dup(STDERR_FILENO);
     assert_int_equal(pipe(ends_of), 0);
     dup2(ends_of[1], STDERR_FILENO);
-    unsigned stalls = look(pauses);
+    look_at(c, n_cores, pauses);
     dup2(before, STDERR_FILENO);
     close(before);
     close(ends_of[1]);
     ssize_t n = read(ends_of[0], said, size - 1);
     said[n > 0 ? n : 0] = '\0';
     close(ends_of[0]);
+}
+
+/* Returns how many stalls are counted of a core. */
+static unsigned watch(const uint64_t *pauses, char *said, size_t size)
+{
+    struct core *c = cores_open(1, (const int[]){tid});
+    watch_cores(c, 1, pauses, said, size);
+    unsigned stalls = (unsigned)c->stalls;
+    free(c);
     return stalls;
 }
 
@@ -234,6 +249,69 @@ static void one_that_does_not_answer_hides_no_other(void **state)
     backtrace_uninstall();
 }
 
+static void *compute_and_answer(void *arg)
+{
+    backtrace_allow();
+    *(_Atomic int *)arg = (int)syscall(SYS_gettid);
+    while (!ends) continue;
+    return NULL;
+}
+
+/* More than can be asked at a time. */
+static void each_of_many_is_asked(void **state)
+{
+    enum { N = 20 };
+    static char said[64 << 10];
+    static _Atomic int found[N];
+    pthread_t threads[N];
+    int tids[N], told = 0;
+    (void)state;
+    ends = false;
+    backtrace_install();
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, compute_and_answer, &found[i]), 0);
+        while ((tids[i] = found[i]) == 0) usleep(1000);
+    }
+    struct core *c = cores_open(N, tids);
+    watch_cores(c, N, in_time, said, sizeof said);
+    ends = true;
+    for (int i = 0; i < N; i++) pthread_join(threads[i], NULL);
+    for (const char *at = said; (at = strstr(at, " is in:\n")); at++) told++;
+#ifdef __GLIBC__
+    assert_int_equal(told, N);
+#endif
+    backtrace_uninstall();
+    free(c);
+}
+
+/* The signal is of another server of the process, which may end and take its handler away. */
+static void who_has_no_signals_asks_nobody(void **state)
+{
+    char said[8192];
+    (void)state;
+    backtrace_install();
+    pthread_t thread = start_computing(true);
+    asks = false;
+    assert_int_equal(watch(in_time, said, sizeof said), 1);
+    asks = true;
+    assert_null(strstr(said, " is in:\n"));
+    end_computing(thread);
+    backtrace_uninstall();
+}
+
+/* It unblocks the signal when nobody handles it any more. */
+static void one_that_was_asked_outlives_the_asking(void **state)
+{
+    (void)state;
+    backtrace_install();
+    pthread_t thread = start_computing(false);
+    assert_false(has_backtrace());
+    backtrace_uninstall();
+    unblocks = true;
+    while (!has_unblocked) usleep(1000);
+    end_computing(thread);
+}
+
 static void one_of_whom_nobody_reads_goes_on(void **state)
 {
     (void)state;
@@ -272,6 +350,9 @@ int main(void)
         cmocka_unit_test(one_that_is_blocked_is_told_at_once),
         cmocka_unit_test(one_that_does_not_answer_is_not_waited_for),
         cmocka_unit_test(one_that_does_not_answer_hides_no_other),
+        cmocka_unit_test(each_of_many_is_asked),
+        cmocka_unit_test(who_has_no_signals_asks_nobody),
+        cmocka_unit_test(one_that_was_asked_outlives_the_asking),
         cmocka_unit_test(one_of_whom_nobody_reads_goes_on),
     };
     sem_init(&looked, 0, 0);
