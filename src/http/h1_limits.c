@@ -187,11 +187,13 @@ void h1_retime(struct conn *c, const struct http_limits *from, const struct http
         c->read_deadline += timeout_of(c, to) - timeout_of(c, from);
 }
 
+/* In a drain the deadline is another one, and soon: until then nobody is too silent. */
 uint64_t h1_waiting_since(const struct conn *c)
 {
     const struct h1_exchange *x = c->exchange;
-    uint64_t timeout = timeout_of(c, c->ctx->limits);
+    bool reads = x && x->reader;
     if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
-    uint64_t since = x && x->reader ? x->wait_began : c->read_deadline - timeout;
+    if (c->ctx->draining && !reads) return WHEEL_NEVER;
+    uint64_t since = reads ? x->wait_began : c->read_deadline - timeout_of(c, c->ctx->limits);
     return x && drips(x, since) ? x->rq.arrived : since;
 }

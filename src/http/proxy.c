@@ -99,7 +99,7 @@ static void proxy_timeout(struct conn *c)
 
 static uint64_t proxy_waiting_since(const struct conn *c)
 {
-    if (c->read_deadline == WHEEL_NEVER) return WHEEL_NEVER;
+    if (c->read_deadline == WHEEL_NEVER || c->ctx->draining) return WHEEL_NEVER;
     return c->read_deadline - c->ctx->limits->header_timeout;
 }
 

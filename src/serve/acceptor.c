@@ -15,7 +15,8 @@
 #define SEARCH_NS  (10 * NS_PER_MS)
 
 /* At a drain: for how long at most connections are accepted, and how long each waits for room.
- * Between two requests they are closed within this time, and others make room. */
+ * Between two requests they are closed within this time; those that have just come have a second
+ * for their first request. */
 #define DRAIN_NS      NS_PER_S
 #define DRAIN_WAIT_NS (100 * NS_PER_MS)
 #define DRAIN_LOOK_NS (100 * NS_PER_MS) /* after that time, where a connection holds its thread */

@@ -267,6 +267,47 @@ static void test_drain_answers_a_first_request(void **state)
     assert_true(answered);
 }
 
+/* Whether each client of more than there is room for gets an answer to what it sends once the
+ * server drains. All of them have `sent` so much of it before. */
+static bool drain_answers_all(const char *max, int sent)
+{
+    enum { N = 8 };
+    struct server s;
+    struct client c[N];
+    struct reply r = {0};
+    int answered = 0;
+    server_start(&s, "--drain-timeout", "1h", "--max-connections", max, "--header-timeout", "1h");
+    for (int i = 0; i < N; i++) {
+        client_open(&c[i], &s);
+        client_try_send(&c[i], FIRST, (size_t)sent);
+    }
+    server_signal(&s, SIGTERM);
+    sleep_ms(200);
+    for (int i = 0; i < N; i++)
+        client_try_send(&c[i], FIRST + sent, sizeof FIRST - 1 - (size_t)sent);
+    for (int i = 0; i < N; i++) {
+        answered +=
+            client_try_reply(&c[i], "GET", &r) && r.closes && (r.status == 200 || r.status == 503);
+        client_close(&c[i]);
+    }
+    reply_free(&r);
+    assert_int_equal(server_wait(&s), 0);
+    server_free(&s);
+    return answered == N;
+}
+
+/* Nobody is closed for others who wait for room: neither who has just connected, nor who has sent a
+ * part of a head. The rounds are as above. */
+static void test_drain_at_the_limit_answers_who_has_come(void **state)
+{
+    (void)state;
+    for (int sent = 0; sent <= 10; sent += 10) {
+        bool all = false;
+        for (int round = 0; round < 10 && !all; round++) all = drain_answers_all("4", sent);
+        assert_true(all);
+    }
+}
+
 /* Nor does a silent one hold it up to --drain-timeout, however short that is. */
 static void test_drain_ends_silent_connections(void **state)
 {
@@ -417,6 +458,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain_does_not_wait_for_rest_of_a_head),
         cmocka_unit_test(test_drain_answers_unread_requests),
         cmocka_unit_test(test_drain_answers_a_first_request),
+        cmocka_unit_test(test_drain_at_the_limit_answers_who_has_come),
         cmocka_unit_test(test_drain_ends_silent_connections),
         cmocka_unit_test(test_drain_serves_the_accept_queue),
         cmocka_unit_test(test_drain_serves_the_accept_queue_at_the_limit),
