@@ -108,7 +108,8 @@ TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
  *   -ECONNABORTED  the connection broke before the answer came: it is unknown whether the statement
  *                  took effect
  *   -EOPNOTSUPP    COPY
- *   -EINVAL        more than 65535 parameters; -ENOMEM
+ *   -EINVAL        more than 65535 parameters
+ *   -ENOMEM        also where there is none for the answer: the statement may have taken effect
  *   -EPERM         outside the fibers of the request
  *   -EBUSY         the pool is in use by a core of another server
  * or the error of the request's scope. *result is NULL but for 0 and -EREMOTEIO.

@@ -38,6 +38,7 @@ static const char *name_of(int err)
                  {-EAGAIN, "EAGAIN"},
                  {-ECONNABORTED, "ECONNABORTED"},
                  {-ECONNREFUSED, "ECONNREFUSED"},
+                 {-ENOMEM, "ENOMEM"},
                  {-EOPNOTSUPP, "EOPNOTSUPP"},
                  {-EREMOTEIO, "EREMOTEIO"},
                  {-ETIME, "ETIME"},

@@ -583,6 +583,45 @@ static void test_an_answer_too_many(void **state)
     pg_reset();
 }
 
+#define PREPARED "1\0\0\0\4"
+#define BOUND    "2\0\0\0\4n\0\0\0\4"
+#define UNREADABLE                                                                                 \
+    "D\0\0\0\6\0\0" /* a row of nothing: libpq has an error of its own, as without memory */
+
+/* The server has done what was asked, but libpq cannot keep the answer: it was not refused. The
+ * connection is used on, unless that was to end a transaction. */
+static void test_an_answer_that_cannot_be_kept(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char unread[] = PREPARED BOUND UNREADABLE "C\0\0\0\15SELECT 1\0Z\0\0\0\5I";
+    static const char begun[] = PREPARED BOUND "C\0\0\0\12BEGIN\0Z\0\0\0\5T";
+    static const char within[] = BOUND UNREADABLE "C\0\0\0\15SELECT 1\0Z\0\0\0\5T";
+    static const char done[] = PREPARED BOUND UNREADABLE "C\0\0\0\13COMMIT\0Z\0\0\0\5I";
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    exchange(fd, welcome, sizeof welcome - 1);
+    exchange(fd, unread, sizeof unread - 1);
+    assert_string_equal(pg_answer(&c, 502), "ENOMEM  ");
+    pg_ask(&c, "/transaction?sql=SELECT%201&again=SELECT%201&anyway=1&end=commit");
+    exchange(fd, begun, sizeof begun - 1);
+    exchange(fd, within, sizeof within - 1);
+    exchange(fd, within, sizeof within - 1);
+    assert_int_equal(pg_counter("connections"), 1);
+    exchange(fd, done, sizeof done - 1);
+    assert_string_equal(pg_answer(&c, 502), "ENOMEM");
+    assert_int_equal(pg_counter("errors"), 0);
+    server_await_log(&rig, "PostgreSQL: a connection broke: no memory for the answer");
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
 /* What a server answers to SELECT 1 that has just been prepared, without rows. */
 static int welcome_and_answer(int listener)
 {
@@ -754,6 +793,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_an_answer_that_cannot_be_kept),
         cmocka_unit_test(test_silent_hosts),
         cmocka_unit_test(test_attempts_are_made_for_queries),
         cmocka_unit_test(test_a_cancel_in_a_transaction_hits_nothing_else),
