@@ -15,7 +15,8 @@
  *
  * Where no connection can be opened, all who wait are told so at once, and whoever asks in the next
  * 100 milliseconds, without an attempt. That time doubles with each failure in a row, up to 2
- * seconds; then one query tries again, and only that one waits. The reason is a line on stderr.
+ * seconds, where attempts that were under way together count as one; then one query tries again,
+ * and only that one waits. The reason is a line on stderr.
  * What the server says besides its answers (notices) is, too; at most one line in ten seconds for
  * each.
  *
