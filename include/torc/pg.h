@@ -15,7 +15,8 @@
  *
  * Where no connection can be opened, all who wait are told so at once, and whoever asks in the next
  * 100 milliseconds, without an attempt. That time doubles with each failure in a row, up to 2
- * seconds; then one query tries again, and only that one waits. The reason is a line on stderr.
+ * seconds, where attempts that were under way together count as one; then one query tries again,
+ * and only that one waits. The reason is a line on stderr.
  * What the server says besides its answers (notices) is, too; at most one line in ten seconds for
  * each.
  *
@@ -108,7 +109,8 @@ TORC_API void torc_pg_metrics(torc_metrics *out, void *pg);
  *   -ECONNABORTED  the connection broke before the answer came: it is unknown whether the statement
  *                  took effect
  *   -EOPNOTSUPP    COPY
- *   -EINVAL        more than 65535 parameters; -ENOMEM
+ *   -EINVAL        more than 65535 parameters
+ *   -ENOMEM        also where there is none for the answer: the statement may have taken effect
  *   -EPERM         outside the fibers of the request
  *   -EBUSY         the pool is in use by a core of another server
  * or the error of the request's scope. *result is NULL but for 0 and -EREMOTEIO.

@@ -152,6 +152,7 @@ struct pg_conn {
     PGconn *pg;
     struct torc_source *source;
     bool open;                /* else it connects */
+    uint32_t round;           /* pg_core.failures when it began to */
     char place[160];          /* where to; only to see that this changes, and for the log */
     bool silent;              /* there: the descriptor is shut down */
     uint32_t n_silent;        /* hosts and addresses that gave no answer in time */
@@ -282,7 +283,8 @@ struct pg_core {
     uint32_t n_queue, n_conns, n_open, n_cancels;
     bool crowded;      /* queries share connections, and another would help */
     int down;          /* what the last attempt to connect failed with */
-    uint32_t failures; /* attempts that failed in a row */
+    bool absent;       /* one failed when no connection was open, and none has succeeded since */
+    uint32_t failures; /* in a row; attempts that were under way together are one */
     uint64_t retry_at; /* time before which there is no other */
     torc_pg_counters counters;
 };
@@ -311,7 +313,7 @@ void pg_pool_schedule(struct pg_core *core);
 
 /* What comes of attempts to connect. */
 void pg_pool_connected(struct pg_core *core);
-void pg_pool_failed(struct pg_core *core, int err);
+void pg_pool_failed(struct pg_core *core, int err, uint32_t round); /* when it was begun */
 
 /* ---- transactions ---- */
 

@@ -51,8 +51,9 @@ static void fail_to_open(struct pg_conn *c, int err)
                                          : PQerrorMessage(c->pg);
     torc_host_warn(core->host, TORC_HOST_ABSENT, "PostgreSQL: cannot connect: %.*s",
                    (int)strcspn(text, "\n"), text);
+    uint32_t round = c->round;
     free_conn(c);
-    pg_pool_failed(core, err);
+    pg_pool_failed(core, err, round);
 }
 
 /* ---- cancelling ---- */
@@ -229,6 +230,7 @@ int pg_conn_start(struct pg_core *core)
     struct pg_conn *c = calloc(1, sizeof *c + size * sizeof *c->flight);
     if (!c) return -ENOMEM;
     c->core = core;
+    c->round = core->failures;
     c->size = size;
     list_init(&c->link);
     core->n_conns++;

@@ -150,6 +150,14 @@ static bool has_state(const PGresult *answer, const char *state)
     return own && strcmp(own, state) == 0;
 }
 
+/* Whether libpq made the error up, as it does where it has no memory for an answer. The server may
+ * have done what was asked. */
+static bool is_unread(const PGresult *answer)
+{
+    return PQresultStatus(answer) == PGRES_FATAL_ERROR &&
+           !PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+}
+
 /* Whether the server refused the statement before it began, and not a function in it with the same
  * error. Those have a context, as has everything where the server is set to tell the parameters. */
 static bool was_stale(const struct pg_flight *f)
@@ -233,6 +241,10 @@ static void give_answer(struct pg_conn *c, struct pg_flight *f)
     if (deserves_another_try(f)) {
         q->retried = true;
         try_again(c, q);
+        return;
+    }
+    if (is_unread(f->answer)) {
+        fail(q, -ENOMEM);
         return;
     }
     q->conn = NULL;
@@ -359,7 +371,13 @@ static bool take(struct pg_conn *c, PGresult *r)
         return false;
     }
     on_result(c, f, r);
-    if (!f->due) finish(c);
+    if (f->due) return true;
+    if (f->ends && is_unread(f->answer)) { /* nobody knows how its transaction has ended */
+        if (f->query) f->query->refused = -ENOMEM;
+        c->why = "no memory for the answer to what ends a transaction";
+        return false;
+    }
+    finish(c);
     return true;
 }
 

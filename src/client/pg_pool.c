@@ -37,14 +37,14 @@ static bool give(struct pg_core *core, struct pg_query *q)
 
 static bool is_down(const struct pg_core *core)
 {
-    return core->n_open == 0 && torc_host_now(core->host) < core->retry_at;
+    return core->absent && torc_host_now(core->host) < core->retry_at;
 }
 
 /* Somebody waits for the attempt that tells whether the server is back: others need not. Where that
  * one has left, the next waits. */
 static bool is_tried(const struct pg_core *core)
 {
-    return core->n_open == 0 && core->failures > 0 && core->n_conns > 0 && core->n_queue > 0;
+    return core->absent && core->n_conns > 0 && core->n_queue > 0;
 }
 
 /* One at a time after a failure; else as many as wait, but one where queries only share. */
@@ -64,7 +64,7 @@ static void open_more(struct pg_core *core)
     while (err == 0 && now >= core->retry_at && wants_another(core)) err = pg_conn_start(core);
     core->crowded = false;
     if (err < 0)
-        pg_pool_failed(core, err);
+        pg_pool_failed(core, err, core->failures);
     else if (now < core->retry_at && wants_another(core))
         torc_source_alarm(core->source, core->retry_at - now);
 }
@@ -100,14 +100,17 @@ void pg_pool_schedule(struct pg_core *core)
 void pg_pool_connected(struct pg_core *core)
 {
     core->failures = 0;
+    core->absent = false;
     core->retry_at = 0;
     pg_pool_schedule(core);
 }
 
-void pg_pool_failed(struct pg_core *core, int err)
+void pg_pool_failed(struct pg_core *core, int err, uint32_t round)
 {
-    uint64_t pause = PG_BACKOFF_NS << (core->failures < 5 ? core->failures : 5);
-    core->failures++;
+    if (round == core->failures) core->failures++;
+    uint32_t doublings = core->failures > 1 ? core->failures - 1 : 0;
+    uint64_t pause = PG_BACKOFF_NS << (doublings < 5 ? doublings : 5);
+    if (core->n_open == 0) core->absent = true;
     core->down = err;
     core->retry_at =
         torc_host_now(core->host) + (pause < PG_BACKOFF_NS_MAX ? pause : PG_BACKOFF_NS_MAX);
@@ -194,6 +197,7 @@ static int begin_on(struct pg_core *core, struct torc_host *host)
     core->host = host;
     core->failures = core->n_cancels = 0;
     core->retry_at = 0;
+    core->absent = false;
     return 0;
 }
 

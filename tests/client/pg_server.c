@@ -38,6 +38,7 @@ static const char *name_of(int err)
                  {-EAGAIN, "EAGAIN"},
                  {-ECONNABORTED, "ECONNABORTED"},
                  {-ECONNREFUSED, "ECONNREFUSED"},
+                 {-ENOMEM, "ENOMEM"},
                  {-EOPNOTSUPP, "EOPNOTSUPP"},
                  {-EREMOTEIO, "EREMOTEIO"},
                  {-ETIME, "ETIME"},
@@ -354,13 +355,22 @@ struct torc_host;
 uint64_t __real_torc_host_now(const struct torc_host *h); /* NOLINT */
 uint64_t __wrap_torc_host_now(const struct torc_host *h); /* NOLINT */
 
+static _Atomic uint64_t clock_time;
+
 /* With PG_CLOCK in the environment it stands still: every query is over at once. */
 uint64_t __wrap_torc_host_now(const struct torc_host *h) /* NOLINT */
 {
-    static uint64_t first;
     if (!getenv("PG_CLOCK")) return __real_torc_host_now(h);
-    if (!first) first = __real_torc_host_now(h);
-    return first;
+    if (!clock_time) clock_time = __real_torc_host_now(h);
+    return clock_time;
+}
+
+/* ?ms=: so much time passes. */
+static void on_clock(torc_req *rq, void *arg)
+{
+    (void)arg;
+    clock_time += number(rq, "ms", 0) * 1000000ull;
+    torc_replyf(rq, 200, "later");
 }
 
 /* ---- the server ---- */
@@ -381,7 +391,8 @@ int main(int argc, char **argv)
                   {"/steps", on_steps}, {"/cancelled", on_cancelled},
                   {"/left", on_left},   {"/counters", on_counters},
                   {"/hold", on_hold},   {"/descriptors", on_descriptors},
-                  {"/ping", on_ping},   {"/overfull", on_overfull}};
+                  {"/ping", on_ping},   {"/overfull", on_overfull},
+                  {"/clock", on_clock}};
     torc_pg_options o = {.conninfo = getenv("PG_URL"),
                          .connections = from_environment("PG_CONNECTIONS"),
                          .pipeline = from_environment("PG_PIPELINE"),

@@ -583,6 +583,45 @@ static void test_an_answer_too_many(void **state)
     pg_reset();
 }
 
+#define PREPARED "1\0\0\0\4"
+#define BOUND    "2\0\0\0\4n\0\0\0\4"
+#define UNREADABLE                                                                                 \
+    "D\0\0\0\6\0\0" /* a row of nothing: libpq has an error of its own, as without memory */
+
+/* The server has done what was asked, but libpq cannot keep the answer: it was not refused. The
+ * connection is used on, unless that was to end a transaction. */
+static void test_an_answer_that_cannot_be_kept(void **state)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0Z\0\0\0\5I";
+    static const char unread[] = PREPARED BOUND UNREADABLE "C\0\0\0\15SELECT 1\0Z\0\0\0\5I";
+    static const char begun[] = PREPARED BOUND "C\0\0\0\12BEGIN\0Z\0\0\0\5T";
+    static const char within[] = BOUND UNREADABLE "C\0\0\0\15SELECT 1\0Z\0\0\0\5T";
+    static const char done[] = PREPARED BOUND UNREADABLE "C\0\0\0\13COMMIT\0Z\0\0\0\5I";
+    struct client c;
+    (void)state;
+    int listener = listen_as_server();
+    server_start(&rig);
+    pg_ask(&c, "/query");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    exchange(fd, welcome, sizeof welcome - 1);
+    exchange(fd, unread, sizeof unread - 1);
+    assert_string_equal(pg_answer(&c, 502), "ENOMEM  ");
+    pg_ask(&c, "/transaction?sql=SELECT%201&again=SELECT%201&anyway=1&end=commit");
+    exchange(fd, begun, sizeof begun - 1);
+    exchange(fd, within, sizeof within - 1);
+    exchange(fd, within, sizeof within - 1);
+    assert_int_equal(pg_counter("connections"), 1);
+    exchange(fd, done, sizeof done - 1);
+    assert_string_equal(pg_answer(&c, 502), "ENOMEM");
+    assert_int_equal(pg_counter("errors"), 0);
+    server_await_log(&rig, "PostgreSQL: a connection broke: no memory for the answer");
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
 /* What a server answers to SELECT 1 that has just been prepared, without rows. */
 static int welcome_and_answer(int listener)
 {
@@ -623,6 +662,83 @@ static void test_attempts_are_made_for_queries(void **state)
     int fd = welcome_and_answer(listener);
     pg_answer(&c, 200);
     assert_int_equal(pg_counter("failures"), 1);
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
+static void answer_again(int fd)
+{
+    static const char answer[] = BOUND "C\0\0\0\15SELECT 0\0Z\0\0\0\5I";
+    exchange(fd, answer, sizeof answer - 1);
+}
+
+/* Attempts that fail together are one failure: the pause after it is not that after many. */
+static void test_attempts_that_fail_together(void **state)
+{
+    struct client c;
+    int fds[8];
+    (void)state;
+    int listener = listen_as_server();
+    pg_set("PG_CONNECTIONS", "8");
+    pg_set("PG_CONNECT_TIMEOUT", "60000");
+    pg_set("PG_CLOCK", "stands still");
+    server_start(&rig);
+    pg_ask(&c, "/db?n=8&mode=all");
+    for (int i = 0; i < 8; i++) fds[i] = accept(listener, NULL, NULL);
+    for (int i = 0; i < 8; i++) close(fds[i]);
+    assert_string_equal(pg_answer(&c, 502), "ECONNREFUSED");
+    pg_await_counter("failures", 8);
+    assert_string_equal(pg_get("/query", 502), "ECONNREFUSED  ");
+    pg_get("/clock?ms=101", 200);
+    pg_ask(&c, "/query");
+    close(accept(listener, NULL, NULL));
+    assert_string_equal(pg_answer(&c, 502), "ECONNREFUSED  ");
+    pg_get("/clock?ms=101", 200); /* of the 200 after a second one */
+    assert_string_equal(pg_get("/query", 502), "ECONNREFUSED  ");
+    assert_int_equal(pg_counter("failures"), 9);
+    pg_get("/clock?ms=100", 200);
+    pg_ask(&c, "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c, 200);
+    server_stop(&rig);
+    close(fd);
+    close(listener);
+    pg_reset();
+}
+
+/* One connection was refused while another served. Long after, when none is open, that says
+ * nothing: all who ask wait for what comes of the next attempt. */
+static void test_a_failure_beside_a_connection(void **state)
+{
+    struct client c[3];
+    (void)state;
+    int listener = listen_as_server();
+    pg_set("PG_CONNECTIONS", "2");
+    pg_set("PG_PIPELINE", "1");
+    pg_set("PG_CONNECT_TIMEOUT", "60000");
+    pg_set("PG_CLOCK", "stands still"); /* no attempt is made after the one that fails */
+    server_start(&rig);
+    pg_ask(&c[0], "/query");
+    int fd = welcome_and_answer(listener);
+    pg_answer(&c[0], 200);
+    for (int i = 0; i < 2; i++) pg_ask(&c[i], "/query");
+    close(accept(listener, NULL, NULL));
+    pg_await_counter("failures", 1);
+    for (int i = 0; i < 2; i++) answer_again(fd);
+    for (int i = 0; i < 2; i++) pg_answer(&c[i], 200);
+    close(fd);
+    pg_await_counter("connections", 0);
+    pg_get("/clock?ms=5000", 200);
+    pg_ask(&c[0], "/query");
+    pg_await_counter("waiting", 1); /* and the next attempt is under way */
+    for (int i = 1; i < 3; i++) pg_ask(&c[i], "/query");
+    pg_await_counter("waiting", 3);
+    fd = welcome_and_answer(listener);
+    for (int i = 0; i < 2; i++) answer_again(fd);
+    for (int i = 0; i < 3; i++) pg_answer(&c[i], 200);
+    assert_int_equal(pg_counter("refused"), 0);
     server_stop(&rig);
     close(fd);
     close(listener);
@@ -754,8 +870,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_no_descriptor_left),
         cmocka_unit_test(test_an_answer_too_many),
+        cmocka_unit_test(test_an_answer_that_cannot_be_kept),
         cmocka_unit_test(test_silent_hosts),
         cmocka_unit_test(test_attempts_are_made_for_queries),
+        cmocka_unit_test(test_attempts_that_fail_together),
+        cmocka_unit_test(test_a_failure_beside_a_connection),
         cmocka_unit_test(test_a_cancel_in_a_transaction_hits_nothing_else),
         cmocka_unit_test(test_a_rollback_without_an_answer),
         cmocka_unit_test(test_what_was_not_sent_is_not_lost),
