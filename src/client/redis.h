@@ -130,7 +130,7 @@ void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply
 enum redis_state {
     REDIS_CONNECTING,
     REDIS_GREETING, /* AUTH and the like are under way */
-    REDIS_OPEN,
+    REDIS_READY,    /* commands are sent; without a greeting, before it is `opened` */
     REDIS_CLOSED,
 };
 
@@ -143,15 +143,16 @@ struct redis_conn {
     struct redis_reader reader;
     int fd;
     enum redis_state state;
-    unsigned n_tried;    /* addresses of the pool */
-    bool unsent;         /* hiredis has bytes that the kernel did not take */
-    bool answered;       /* something has come from the server */
-    bool doomed;         /* its task closes it */
-    bool slot;           /* it holds one: its command blocks */
-    bool idle;           /* in pool->idle */
-    uint32_t n_greeting; /* replies to the greeting that are due */
-    int64_t id;          /* the server's; 0: unknown */
-    struct list waiting; /* entries until it is open */
+    unsigned n_tried;          /* addresses of the pool */
+    bool unsent;               /* hiredis has bytes that the kernel did not take */
+    bool opened;               /* the server has let it in: its first reply was no refusal */
+    bool doomed;               /* its task closes it */
+    bool slot;                 /* it holds one: its command blocks */
+    bool idle;                 /* in pool->idle */
+    uint32_t n_greeting;       /* replies to the greeting that are due */
+    int64_t id;                /* the server's; 0: unknown */
+    torc_redis_reply *refusal; /* why the server does not let it in */
+    struct list waiting;       /* entries until it is ready */
     struct list sent;
     uint32_t n_sent;
     struct torc_redis_sub *sub;
@@ -165,7 +166,7 @@ struct redis_conn {
 struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_redis_sub *sub,
                                     int *err);
 
-/* Sends the entry at the end of the turn, or when the connection is open. */
+/* Sends the entry at the end of the turn, or when the connection is ready. */
 void redis_conn_give(struct redis_conn *c, struct redis_entry *e);
 
 /* Closes it later in this turn. */

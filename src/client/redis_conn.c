@@ -41,16 +41,41 @@ static void drop_socket(struct redis_conn *c)
     redis_reader_clear(&c->reader);
 }
 
-/* The connection never opened. Nothing was sent: what waits for it does not fail as what was. */
+/* A server that does not let a connection in reads nothing of it: what was sent is as if it waited
+ * still. */
+static void unsend(struct redis_conn *c)
+{
+    for (struct list *l; (l = list_pop(&c->sent));) {
+        container_of(l, struct redis_entry, link)->sent = false;
+        list_push(&c->waiting, l);
+    }
+    c->n_sent = 0;
+}
+
+/* The server's own reason is better than any error. What it quotes may be the password, as where it
+ * does not know AUTH. */
+static void say_why(struct redis_conn *c, int err, bool ended)
+{
+    const char *why = ended ? "it has ended the connection" : strerror(-err);
+    if (c->refusal) {
+        c->refusal->text[strcspn(c->refusal->text, "\"'`")] = '\0';
+        why = c->refusal->text;
+    }
+    redis_pool_failed(c->pool, err, why);
+}
+
+/* The connection never opened. Where a greeting or the refusal tells that nothing was read, what
+ * waits for it does not fail as what was sent. */
 static int fail_to_open(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
     bool ended = err == -ECONNABORTED;
     if (ended) err = -ECONNREFUSED;
+    if (c->refusal) unsend(c);
+    counter_add(&redis_counters(p)->commands, c->n_sent);
     for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next)
         redis_refuse_entry(p, container_of(l, struct redis_entry, link), err);
-    if (!c->doomed && !p->stopping)
-        redis_pool_failed(p, err, ended ? "it has ended the connection" : strerror(-err));
+    if (!c->doomed && !p->stopping) say_why(c, err, ended);
     return err;
 }
 
@@ -58,18 +83,18 @@ void redis_conn_close(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
     torc_redis_counters *n = redis_counters(p);
-    bool opened = c->state == REDIS_OPEN;
+    int not_sent = c->opened ? err : fail_to_open(c, err);
     c->state = REDIS_CLOSED;
     list_unlink(&c->all);
     list_unlink(&c->link);
-    if (!opened) err = fail_to_open(c, err);
-    if (opened) counter_set(&n->connections, n->connections - 1);
+    if (c->opened) counter_set(&n->connections, n->connections - 1);
     counter_add(&n->lost, c->n_sent);
     fail_entries(&c->sent, err);
-    fail_entries(&c->waiting, err);
-    if (c->sub) redis_sub_lost(c->sub, err);
+    fail_entries(&c->waiting, not_sent);
+    if (c->sub) redis_sub_lost(c->sub, not_sent);
     redis_own_closing(c);
     drop_socket(c);
+    redis_reply_free(c->refusal);
     redis_pool_schedule(p);
     free(c);
 }
@@ -109,12 +134,12 @@ static bool append(struct redis_conn *c, const char *bytes, size_t len)
 
 void redis_conn_give(struct redis_conn *c, struct redis_entry *e)
 {
-    if (c->state != REDIS_OPEN) {
+    if (c->state != REDIS_READY) {
         list_push(&c->waiting, &e->link);
         return;
     }
     e->sent = true;
-    counter_add(&redis_counters(c->pool)->commands, 1);
+    if (c->opened) counter_add(&redis_counters(c->pool)->commands, 1);
     list_push(&c->sent, &e->link);
     c->n_sent++;
     if (!append(c, e->bytes, e->len)) c->doomed = true;
@@ -145,15 +170,24 @@ static bool send_greeting(struct redis_conn *c)
     return fine && flush(c);
 }
 
+/* The server has let it in. What was sent before it said so counts now. */
 static void opened(struct redis_conn *c)
 {
     torc_redis_counters *n = redis_counters(c->pool);
-    c->state = REDIS_OPEN;
+    c->opened = true;
     counter_add(&n->connects, 1);
     counter_set(&n->connections, n->connections + 1);
-    torc_source_alarm(c->source, UINT64_MAX);
+    counter_add(&n->commands, c->n_sent);
     redis_pool_connected(c->pool);
+}
+
+/* Nothing is due before the commands. */
+static void ready(struct redis_conn *c)
+{
     struct list waiting;
+    c->state = REDIS_READY;
+    torc_source_alarm(c->source, UINT64_MAX);
+    redis_pool_schedule(c->pool);
     list_move(&c->waiting, &waiting);
     for (struct list *l; (l = list_pop(&waiting));)
         redis_conn_give(c, container_of(l, struct redis_entry, link));
@@ -163,26 +197,24 @@ static void opened(struct redis_conn *c)
     }
 }
 
-/* What it quotes may be the password, as where it does not know AUTH. */
-static void warn_of(struct redis_conn *c, const torc_redis_reply *r)
+/* Why the connection does not open; returns what to close it with. */
+static int refused(struct redis_conn *c, torc_redis_reply *r, int err)
 {
-    torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %.*s", c->pool->r->o.address,
-                   (int)strcspn(r->text, "\"'`"), r->text);
+    c->refusal = r;
+    return err;
 }
 
 /* 0, or the error to close with. */
 static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
 {
-    int err = 0;
     bool is_id = c->slot && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
-    if (r->type == TORC_REDIS_INTEGER)
-        c->id = r->integer;
-    else if (r->type == TORC_REDIS_ERROR && !is_id)
-        err = -EACCES;
-    if (err) warn_of(c, r);
+    if (r->type == TORC_REDIS_ERROR && !is_id) return refused(c, r, -EACCES);
+    if (r->type == TORC_REDIS_INTEGER) c->id = r->integer;
     redis_reply_free(r);
-    if (!err && --c->n_greeting == 0) opened(c);
-    return err;
+    if (--c->n_greeting > 0) return 0;
+    opened(c);
+    ready(c);
+    return 0;
 }
 
 /* ---- not let in ---- */
@@ -191,25 +223,9 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
  * of them, and hangs up. */
 static bool is_unasked(const struct redis_conn *c, const torc_redis_reply *r)
 {
-    if (c->answered || r->type != TORC_REDIS_ERROR) return false;
+    if (c->opened || r->type != TORC_REDIS_ERROR) return false;
     return strncmp(r->text, "ERR max number of clients", 25) == 0 ||
            (strncmp(r->text, "DENIED ", 7) == 0 && strstr(r->text, "protected mode"));
-}
-
-/* So the connection did not open, and what was sent on it is as if it waited still. */
-static int take_refusal(struct redis_conn *c, torc_redis_reply *r)
-{
-    torc_redis_counters *n = redis_counters(c->pool);
-    if (c->state == REDIS_OPEN) counter_set(&n->connections, n->connections - 1);
-    c->state = REDIS_GREETING;
-    c->n_sent = 0;
-    for (struct list *l; (l = list_pop(&c->sent));) {
-        container_of(l, struct redis_entry, link)->sent = false;
-        list_push(&c->waiting, l);
-    }
-    warn_of(c, r);
-    redis_reply_free(r);
-    return -ECONNREFUSED;
 }
 
 /* ---- reading ---- */
@@ -223,9 +239,9 @@ static void answer(struct redis_entry *e, torc_redis_reply *r)
 
 static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 {
-    if (is_unasked(c, r)) return take_refusal(c, r);
-    c->answered = true;
+    if (is_unasked(c, r)) return refused(c, r, -ECONNREFUSED);
     if (c->state == REDIS_GREETING) return take_greeting(c, r);
+    if (!c->opened) opened(c);
     struct list *l = list_pop(&c->sent);
     if (l) {
         struct redis_entry *e = container_of(l, struct redis_entry, link);
@@ -353,7 +369,7 @@ static int finish_connect(struct redis_conn *c)
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) err = errno;
     if (err) return connect_next(c, -err);
     if (!send_greeting(c)) return -ECONNABORTED;
-    if (c->n_greeting == 0) opened(c);
+    if (c->n_greeting == 0) ready(c);
     return 0;
 }
 
@@ -375,14 +391,14 @@ static void on_ready(void *arg, int events)
 static void on_task(void *arg)
 {
     struct redis_conn *c = arg;
-    if (c->doomed || (c->state == REDIS_OPEN && !flush(c))) redis_conn_close(c, -ECONNABORTED);
+    if (c->doomed || (c->state == REDIS_READY && !flush(c))) redis_conn_close(c, -ECONNABORTED);
 }
 
 static void on_alarm(void *arg)
 {
     struct redis_conn *c = arg;
     int err = -ETIMEDOUT;
-    if (c->state == REDIS_OPEN) {
+    if (c->state == REDIS_READY) {
         redis_own_alarm(c);
         return;
     }

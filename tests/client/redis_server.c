@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +254,32 @@ int __wrap_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *o
     return __real_torc_host_find(rq, address, out);
 }
 
+/* ---- the clock ---- */
+
+struct torc_host;
+uint64_t __real_torc_host_now(const struct torc_host *h); /* NOLINT */
+uint64_t __wrap_torc_host_now(const struct torc_host *h); /* NOLINT */
+
+static atomic_bool stands;
+static atomic_ullong ahead;
+
+/* ?ms=: the pool's clock stands still from now on, so much further than it stood. */
+static void on_clock(torc_req *rq, void *arg)
+{
+    (void)arg;
+    ahead += number(rq, "ms", 0) * 1000000ull;
+    stands = true;
+    torc_replyf(rq, 200, "set");
+}
+
+uint64_t __wrap_torc_host_now(const struct torc_host *h) /* NOLINT */
+{
+    static uint64_t first;
+    if (!stands) return __real_torc_host_now(h);
+    if (!first) first = __real_torc_host_now(h);
+    return first + ahead;
+}
+
 /* ---- the server ---- */
 
 static int serve(torc_server *s, int argc, char **argv)
@@ -263,7 +290,7 @@ static int serve(torc_server *s, int argc, char **argv)
     } routes[] = {
         {"/run", on_run},           {"/format", on_format},       {"/zeros", on_zeros},
         {"/many", on_many},         {"/subscribe", on_subscribe}, {"/hold", on_hold},
-        {"/patience", on_patience},
+        {"/patience", on_patience}, {"/clock", on_clock},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
