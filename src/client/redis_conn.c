@@ -167,7 +167,7 @@ static bool send_greeting(struct redis_conn *c)
     if (o->database) fine &= greet(c, 2, (const char *[]){"SELECT", database});
     if (c->slot) fine &= greet(c, 2, (const char *[]){"CLIENT", "ID"});
     c->state = REDIS_GREETING;
-    return fine && flush(c);
+    return fine;
 }
 
 /* The server has let it in. What was sent before it said so counts now. */
@@ -268,6 +268,7 @@ static int take_replies(struct redis_conn *c)
     }
 }
 
+/* 1 if something came, 0 if there is nothing, or the error to close with. */
 static int receive(struct redis_conn *c)
 {
     for (int i = 0; i < READS; i++) {
@@ -279,9 +280,20 @@ static int receive(struct redis_conn *c)
         redis_reader_came(&c->reader, (size_t)n);
         int err = take_replies(c);
         if (err) return err;
-        if (n < READ_SIZE || (c->sub && !redis_sub_reads(c->sub))) break;
+        if (c->sub && !redis_sub_reads(c->sub)) return 0;
+        if (n < READ_SIZE) break;
     }
-    return 0;
+    return 1;
+}
+
+/* Sends what there is. Where the server has hung up, what it answered before that counts still.
+ * 0 or the error to close with. */
+static int send_all(struct redis_conn *c)
+{
+    int err = 1;
+    if (flush(c)) return 0;
+    while (err > 0) err = receive(c);
+    return err < 0 ? err : -ECONNABORTED;
 }
 
 /* ---- connecting ---- */
@@ -383,15 +395,17 @@ static void on_ready(void *arg, int events)
         err = finish_connect(c);
     else if (events & (POLLIN | POLLERR | POLLHUP))
         err = receive(c);
-    if (!err && c->doomed) err = -ECONNABORTED;
-    if (!err && c->state != REDIS_CONNECTING && !flush(c)) err = -ECONNABORTED;
-    if (err) redis_conn_close(c, err);
+    if (err >= 0 && c->doomed) err = -ECONNABORTED;
+    if (err >= 0 && c->state != REDIS_CONNECTING) err = send_all(c);
+    if (err < 0) redis_conn_close(c, err);
 }
 
 static void on_task(void *arg)
 {
     struct redis_conn *c = arg;
-    if (c->doomed || (c->state == REDIS_READY && !flush(c))) redis_conn_close(c, -ECONNABORTED);
+    int err = c->doomed ? -ECONNABORTED : 0;
+    if (!err && c->state == REDIS_READY) err = send_all(c);
+    if (err) redis_conn_close(c, err);
 }
 
 static void on_alarm(void *arg)

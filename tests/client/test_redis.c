@@ -578,6 +578,44 @@ static void test_deadline_before_another_try(void **state)
     redis_rig_stop(&r);
 }
 
+static void reset(int fd)
+{
+    struct linger now = {.l_onoff = 1};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    close(fd);
+}
+
+/* A command is sent on a connection that the server has ended: what it answered, or said, before
+ * that is not lost. */
+static void test_replies_before_a_write_that_fails(void **state)
+{
+    static const struct {
+        const char *answer, *first, *late;
+    } cases[] = {
+        {":1\r\n", ":1", "!ECONNABORTED"},
+        {"-ERR max number of clients reached\r\n", "!ECONNREFUSED", "!ECONNREFUSED"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct redis_rig r;
+        struct client first, late;
+        char bytes[256];
+        int listener = listen_somewhere(&r);
+        redis_rig_begin(&r, &first, "/run?w=INCR&w=k");
+        int fd = accept(listener, NULL, NULL);
+        assert_true(fd >= 0);
+        assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+        redis_rig_begin(&r, &late, "/late?w=INCR&w=k");
+        server_await_log(&r.server, "holds the core\n");
+        assert_true(tcp_try_send(fd, cases[i].answer, strlen(cases[i].answer)));
+        reset(fd);
+        redis_rig_answer(&first, cases[i].first);
+        redis_rig_answer(&late, cases[i].late);
+        close(listener);
+        redis_rig_stop(&r);
+    }
+}
+
 static void test_no_redis(void **state)
 {
     (void)state;
@@ -647,6 +685,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_failures_in_a_row),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_deadline_before_another_try),
+        cmocka_unit_test(test_replies_before_a_write_that_fails),
         cmocka_unit_test(test_no_redis),
         cmocka_unit_test(test_announced_only),
         cmocka_unit_test(test_password_is_not_told),
