@@ -147,7 +147,8 @@ struct redis_conn {
     bool unsent;               /* hiredis has bytes that the kernel did not take */
     bool opened;               /* the server has let it in: its first reply was no refusal */
     bool doomed;               /* its task closes it */
-    bool slot;                 /* it holds one: its command blocks */
+    bool own;                  /* for commands that block, one at a time */
+    bool slot;                 /* one of these has it, or waits for it to open */
     bool idle;                 /* in pool->idle */
     uint32_t n_greeting;       /* replies to the greeting that are due */
     int64_t id;                /* the server's; 0: unknown */

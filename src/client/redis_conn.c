@@ -165,7 +165,7 @@ static bool send_greeting(struct redis_conn *c)
     else if (o->password)
         fine &= greet(c, 2, (const char *[]){"AUTH", o->password});
     if (o->database) fine &= greet(c, 2, (const char *[]){"SELECT", database});
-    if (c->slot) fine &= greet(c, 2, (const char *[]){"CLIENT", "ID"});
+    if (c->own) fine &= greet(c, 2, (const char *[]){"CLIENT", "ID"});
     c->state = REDIS_GREETING;
     return fine;
 }
@@ -207,7 +207,7 @@ static int refused(struct redis_conn *c, torc_redis_reply *r, int err)
 /* 0, or the error to close with. */
 static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
 {
-    bool is_id = c->slot && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
+    bool is_id = c->own && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
     if (r->type == TORC_REDIS_ERROR && !is_id) return refused(c, r, -EACCES);
     if (r->type == TORC_REDIS_INTEGER) c->id = r->integer;
     redis_reply_free(r);
@@ -428,7 +428,7 @@ struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_
     struct redis_conn *c = calloc(1, sizeof *c);
     *err = -ENOMEM;
     if (c) {
-        *c = (struct redis_conn){.pool = p, .fd = -1, .slot = own, .sub = sub};
+        *c = (struct redis_conn){.pool = p, .fd = -1, .own = own, .slot = own, .sub = sub};
         list_init(&c->link);
         list_init(&c->waiting);
         list_init(&c->sent);

@@ -578,11 +578,31 @@ static void test_deadline_before_another_try(void **state)
     redis_rig_stop(&r);
 }
 
-static void reset(int fd)
+/* The client of a command that blocks leaves while its connection opens, which then serves the
+ * next: or a deadline that is shorter than that would open one in vain again and again. */
+static void test_connection_of_one_who_left(void **state)
 {
-    struct linger now = {.l_onoff = 1};
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    (void)state;
+    struct redis_rig r;
+    struct client first, second;
+    char bytes[256];
+    int listener = listen_with(&r, "- 0 1 1"); /* one of each kind */
+    redis_rig_begin(&r, &first, "/run?w=BLPOP&w=k&w=0");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    client_reset(&first);
+    server_await_log(&r.server, "ended with ECONNRESET\n");
+    redis_rig_begin(&r, &second, "/run?w=BLPOP&w=k&w=0");
+    assert_true(tcp_try_send(fd, ":5\r\n", 4));
+    ssize_t n = tcp_try_receive(fd, bytes, sizeof bytes);
+    assert_true(n > 0 && memmem(bytes, (size_t)n, "BLPOP", 5));
+    assert_true(tcp_try_send(fd, "*-1\r\n", 5));
+    redis_rig_answer(&second, "nil");
+    assert_true(stats_number(&r.server, "program.redis_connects_total") == 1);
     close(fd);
+    close(listener);
+    redis_rig_stop(&r);
 }
 
 /* A command is sent on a connection that the server has ended: what it answered, or said, before
@@ -608,7 +628,7 @@ static void test_replies_before_a_write_that_fails(void **state)
         redis_rig_begin(&r, &late, "/late?w=INCR&w=k");
         server_await_log(&r.server, "holds the core\n");
         assert_true(tcp_try_send(fd, cases[i].answer, strlen(cases[i].answer)));
-        reset(fd);
+        tcp_reset(fd);
         redis_rig_answer(&first, cases[i].first);
         redis_rig_answer(&late, cases[i].late);
         close(listener);
@@ -685,6 +705,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_failures_in_a_row),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_deadline_before_another_try),
+        cmocka_unit_test(test_connection_of_one_who_left),
         cmocka_unit_test(test_replies_before_a_write_that_fails),
         cmocka_unit_test(test_no_redis),
         cmocka_unit_test(test_announced_only),
