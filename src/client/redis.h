@@ -125,6 +125,15 @@ struct redis_entry {
 struct redis_pool;
 void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply *reply);
 
+/* ---- sockets ---- */
+
+/* One for that address, or negative errno. */
+int redis_socket_new(const struct torc_host_addr *to);
+
+/* 0: it is connected, or will be. -EAGAIN only for a Unix socket whose queue is full: to be tried
+ * again. */
+int redis_socket_connect(int fd, const struct torc_host_addr *to);
+
 /* ---- connections ---- */
 
 enum redis_state {
@@ -143,7 +152,10 @@ struct redis_conn {
     struct redis_reader reader;
     int fd;
     enum redis_state state;
-    unsigned n_tried;          /* addresses of the pool */
+    struct torc_host_addr addr[TORC_HOST_ADDRS]; /* the pool's, when it began */
+    unsigned n_addrs, n_tried;
+    bool queue_full;           /* the Unix socket takes no more connections for now */
+    uint64_t connect_by;       /* when it is to be connected */
     bool unsent;               /* hiredis has bytes that the kernel did not take */
     bool opened;               /* the server has let it in: its first reply was no refusal */
     bool doomed;               /* its task closes it */

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +17,9 @@ enum {
     READ_SIZE = 16 * 1024,
 };
 
-static int error_of(int err)
-{
-    return err ? -err : -ECONNABORTED;
-}
+/* Between two tries of a Unix socket whose queue is full; a non-blocking connect does not wait for
+ * it (connect(2), EAGAIN). */
+#define QUEUE_PAUSE (5 * UINT64_C(1000000))
 
 /* ---- closing ---- */
 
@@ -298,29 +295,6 @@ static int send_all(struct redis_conn *c)
 
 /* ---- connecting ---- */
 
-/* A socket that is connected, or will be. Negative errno. */
-static int connect_to(const struct torc_host_addr *to)
-{
-    const struct sockaddr *addr = (const struct sockaddr *)to->addr;
-    int one = 1, idle = 30, interval = 10, count = 3, ms = (idle + count * interval) * 1000;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -errno;
-    if (addr->sa_family != AF_UNIX) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        /* A server whose machine is gone is noticed while nothing is asked, too. */
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-        /* And while bytes are not acknowledged, when nothing is probed. */
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    }
-    if (connect(fd, addr, to->len) == 0 || errno == EINPROGRESS) return fd;
-    int err = errno;
-    close(fd);
-    return error_of(err);
-}
-
 static void on_ready(void *arg, int events);
 static void on_task(void *arg);
 static void on_alarm(void *arg);
@@ -340,8 +314,13 @@ static redisContext *wrap(int fd)
     return h;
 }
 
+static uint64_t connect_ns(const struct redis_conn *c)
+{
+    return (uint64_t)c->pool->r->o.connect_timeout * 1000000;
+}
+
 /* In place of the one before, if any. */
-static int use_socket(struct redis_conn *c, int fd)
+static int use_socket(struct redis_conn *c, int fd, bool queue_full)
 {
     struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
     redisContext *hiredis = source ? wrap(fd) : NULL;
@@ -354,8 +333,10 @@ static int use_socket(struct redis_conn *c, int fd)
     c->fd = fd;
     c->source = source;
     c->hiredis = hiredis;
-    torc_source_alarm(c->source, (uint64_t)c->pool->r->o.connect_timeout * 1000000);
-    redis_conn_watch(c);
+    c->queue_full = queue_full;
+    c->connect_by = torc_host_now(c->pool->host) + connect_ns(c);
+    torc_source_alarm(c->source, queue_full ? QUEUE_PAUSE : connect_ns(c));
+    if (!queue_full) redis_conn_watch(c);
     return 0;
 }
 
@@ -363,13 +344,28 @@ static int use_socket(struct redis_conn *c, int fd)
  * the one before failed with. 0, or why there is none. */
 static int connect_next(struct redis_conn *c, int err)
 {
-    struct redis_pool *p = c->pool;
-    while (c->n_tried < p->n_addrs) {
-        int fd = connect_to(&p->addr[c->n_tried++]);
-        if (fd >= 0) return use_socket(c, fd);
-        err = fd;
+    while (c->n_tried < c->n_addrs) {
+        const struct torc_host_addr *to = &c->addr[c->n_tried++];
+        int fd = redis_socket_new(to);
+        err = fd < 0 ? fd : redis_socket_connect(fd, to);
+        if (err == 0 || err == -EAGAIN) return use_socket(c, fd, err != 0);
+        if (fd >= 0) close(fd);
     }
     return err;
+}
+
+/* Tries a Unix socket once more. */
+static int connect_again(struct redis_conn *c)
+{
+    uint64_t now = torc_host_now(c->pool->host);
+    int err = redis_socket_connect(c->fd, &c->addr[c->n_tried - 1]);
+    bool late = now >= c->connect_by;
+    if (err == -EAGAIN && late) err = -ETIMEDOUT;
+    if (err && err != -EAGAIN) return connect_next(c, err);
+    c->queue_full = err != 0;
+    torc_source_alarm(c->source, err ? QUEUE_PAUSE : late ? 0 : c->connect_by - now);
+    if (!err) redis_conn_watch(c);
+    return 0;
 }
 
 /* ---- callbacks ---- */
@@ -416,7 +412,7 @@ static void on_alarm(void *arg)
         redis_own_alarm(c);
         return;
     }
-    if (c->state == REDIS_CONNECTING) err = connect_next(c, err);
+    if (c->state == REDIS_CONNECTING) err = c->queue_full ? connect_again(c) : connect_next(c, err);
     if (err) redis_conn_close(c, err);
 }
 
@@ -428,10 +424,12 @@ struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_
     struct redis_conn *c = calloc(1, sizeof *c);
     *err = -ENOMEM;
     if (c) {
-        *c = (struct redis_conn){.pool = p, .fd = -1, .own = own, .slot = own, .sub = sub};
+        *c = (struct redis_conn){
+            .pool = p, .fd = -1, .own = own, .slot = own, .sub = sub, .n_addrs = p->n_addrs};
         list_init(&c->link);
         list_init(&c->waiting);
         list_init(&c->sent);
+        memcpy(c->addr, p->addr, sizeof c->addr);
         *err = connect_next(c, -ECONNREFUSED);
     }
     if (*err) {

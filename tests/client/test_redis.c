@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void expect(struct client *c, const char *method_path, const char *body)
@@ -578,6 +579,55 @@ static void test_deadline_before_another_try(void **state)
     redis_rig_stop(&r);
 }
 
+/* A Unix socket at that path; the connections that its queue takes are made. */
+static int listen_full(const char *path, size_t *queued)
+{
+    const struct timeval patience = {.tv_sec = SERVER_SECONDS};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    for (*queued = 0;; ++*queued) {
+        int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        int err = connect(client, (struct sockaddr *)&a, sizeof a) < 0 ? errno : 0;
+        close(client);
+        if (err) {
+            assert_int_equal(err, EAGAIN);
+            return fd;
+        }
+    }
+}
+
+/* Its queue has room again, or does not before connect_timeout. */
+static void test_unix_socket_that_is_full(void **state)
+{
+    static const char *const options[] = {"- 0 1 1 4 60000", "- 0 1 1 4 50"};
+    (void)state;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct redis_rig r = {0};
+        struct client c;
+        char dir[] = "/tmp/torc-redis.XXXXXX", path[64], address[80];
+        size_t queued;
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof path, "%s/socket", dir);
+        snprintf(address, sizeof address, "unix:%s", path);
+        int listener = listen_full(path, &queued);
+        redis_rig_start_server(&r, address, options[i], (const char *const[]){NULL});
+        redis_rig_begin(&r, &c, "/run?w=INCR&w=k");
+        server_await_log(&r.server, "runs INCR\n");
+        redis_rig_run(&r, "/hold", "held"); /* and it has tried */
+        for (; i == 0 && queued > 0; queued--) close(accept(listener, NULL, NULL));
+        if (i == 0) serve_once(listener, ":1\r\n");
+        redis_rig_answer(&c, i == 0 ? ":1" : "!ETIMEDOUT");
+        close(listener);
+        unlink(path);
+        rmdir(dir);
+        redis_rig_stop(&r);
+    }
+}
+
 /* The client of a command that blocks leaves while its connection opens, which then serves the
  * next: or a deadline that is shorter than that would open one in vain again and again. */
 static void test_connection_of_one_who_left(void **state)
@@ -705,6 +755,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_failures_in_a_row),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_deadline_before_another_try),
+        cmocka_unit_test(test_unix_socket_that_is_full),
         cmocka_unit_test(test_connection_of_one_who_left),
         cmocka_unit_test(test_replies_before_a_write_that_fails),
         cmocka_unit_test(test_no_redis),
