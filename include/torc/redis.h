@@ -11,7 +11,8 @@
  * needed. Where none can be opened, all who wait are told so at once, and whoever asks in the next
  * 100 milliseconds, without an attempt. That time doubles with each failure in a row, up to 2
  * seconds; then one command tries again. The reason is a line on stderr, at most one in ten
- * seconds.
+ * seconds. A connection that ends before the server's first reply, or with a reply that says only
+ * that it is not let in (too many clients), was none that opened.
  *
  * A connection breaks, too, when the server's machine has not been heard of for a minute, or when
  * the server reads nothing for a minute while more is to be sent than the kernel keeps for it.
@@ -58,7 +59,8 @@ TORC_API void torc_redis_free(torc_redis *r);
 
 /* Sums over all cores, read from any thread while they change. */
 typedef struct torc_redis_counters {
-    uint64_t commands;    /* that were sent, those that were sent again too */
+    uint64_t commands;    /* that were sent, those that were sent again too; counted from the first
+                             reply on their connection */
     uint64_t errors;      /* of them, that the server answered with an error */
     uint64_t lost;        /* of them, that ended with their connection */
     uint64_t refused;     /* commands that found too many others waiting, or no server */
@@ -126,7 +128,8 @@ TORC_API int torc_redis_command(torc_req *rq, torc_redis *r, torc_redis_reply **
                                 const char *format, ...);
 
 /* WAITS. torc_redis_command for a command that may take effect twice, such as GET or SET: it is
- * sent again, up to two times, where the connection breaks before the reply. */
+ * sent again, up to two times, where the connection breaks before the reply. The error is that of
+ * the last time, also if no connection could be opened then. */
 TORC_API int torc_redis_repeatable(torc_req *rq, torc_redis *r, torc_redis_reply **reply,
                                    const char *format, ...);
 

@@ -154,7 +154,7 @@ static void on_leave(struct torc_host_wait *wait)
     }
     list_unlink(&c->entry.link);
     if (c->own)
-        redis_conn_doom(c->own);
+        redis_own_release(c->own); /* it opens for the next */
     else
         redis_count_waiting(c->pool, -1, 0);
     free_command(c);

@@ -125,12 +125,21 @@ struct redis_entry {
 struct redis_pool;
 void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply *reply);
 
+/* ---- sockets ---- */
+
+/* One for that address, or negative errno. */
+int redis_socket_new(const struct torc_host_addr *to);
+
+/* 0: it is connected, or will be. -EAGAIN only for a Unix socket whose queue is full: to be tried
+ * again. */
+int redis_socket_connect(int fd, const struct torc_host_addr *to);
+
 /* ---- connections ---- */
 
 enum redis_state {
     REDIS_CONNECTING,
     REDIS_GREETING, /* AUTH and the like are under way */
-    REDIS_OPEN,
+    REDIS_READY,    /* commands are sent; without a greeting, before it is `opened` */
     REDIS_CLOSED,
 };
 
@@ -143,15 +152,20 @@ struct redis_conn {
     struct redis_reader reader;
     int fd;
     enum redis_state state;
-    unsigned n_tried;    /* addresses of the pool */
-    bool unsent;         /* hiredis has bytes that the kernel did not take */
-    bool answered;       /* something has come from the server */
-    bool doomed;         /* its task closes it */
-    bool slot;           /* it holds one: its command blocks */
-    bool idle;           /* in pool->idle */
-    uint32_t n_greeting; /* replies to the greeting that are due */
-    int64_t id;          /* the server's; 0: unknown */
-    struct list waiting; /* entries until it is open */
+    struct torc_host_addr addr[TORC_HOST_ADDRS]; /* the pool's, when it began */
+    unsigned n_addrs, n_tried;
+    bool queue_full;           /* the Unix socket takes no more connections for now */
+    uint64_t connect_by;       /* when it is to be connected */
+    bool unsent;               /* hiredis has bytes that the kernel did not take */
+    bool opened;               /* the server has let it in: its first reply was no refusal */
+    bool doomed;               /* its task closes it */
+    bool own;                  /* for commands that block, one at a time */
+    bool slot;                 /* one of these has it, or waits for it to open */
+    bool idle;                 /* in pool->idle */
+    uint32_t n_greeting;       /* replies to the greeting that are due */
+    int64_t id;                /* the server's; 0: unknown */
+    torc_redis_reply *refusal; /* why the server does not let it in */
+    struct list waiting;       /* entries until it is ready */
     struct list sent;
     uint32_t n_sent;
     struct torc_redis_sub *sub;
@@ -165,7 +179,7 @@ struct redis_conn {
 struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_redis_sub *sub,
                                     int *err);
 
-/* Sends the entry at the end of the turn, or when the connection is open. */
+/* Sends the entry at the end of the turn, or when the connection is ready. */
 void redis_conn_give(struct redis_conn *c, struct redis_entry *e);
 
 /* Closes it later in this turn. */

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +17,9 @@ enum {
     READ_SIZE = 16 * 1024,
 };
 
-static int error_of(int err)
-{
-    return err ? -err : -ECONNABORTED;
-}
+/* Between two tries of a Unix socket whose queue is full; a non-blocking connect does not wait for
+ * it (connect(2), EAGAIN). */
+#define QUEUE_PAUSE (5 * UINT64_C(1000000))
 
 /* ---- closing ---- */
 
@@ -41,16 +38,41 @@ static void drop_socket(struct redis_conn *c)
     redis_reader_clear(&c->reader);
 }
 
-/* The connection never opened. Nothing was sent: what waits for it does not fail as what was. */
+/* A server that does not let a connection in reads nothing of it: what was sent is as if it waited
+ * still. */
+static void unsend(struct redis_conn *c)
+{
+    for (struct list *l; (l = list_pop(&c->sent));) {
+        container_of(l, struct redis_entry, link)->sent = false;
+        list_push(&c->waiting, l);
+    }
+    c->n_sent = 0;
+}
+
+/* The server's own reason is better than any error. What it quotes may be the password, as where it
+ * does not know AUTH. */
+static void say_why(struct redis_conn *c, int err, bool ended)
+{
+    const char *why = ended ? "it has ended the connection" : strerror(-err);
+    if (c->refusal) {
+        c->refusal->text[strcspn(c->refusal->text, "\"'`")] = '\0';
+        why = c->refusal->text;
+    }
+    redis_pool_failed(c->pool, err, why);
+}
+
+/* The connection never opened. Where a greeting or the refusal tells that nothing was read, what
+ * waits for it does not fail as what was sent. */
 static int fail_to_open(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
     bool ended = err == -ECONNABORTED;
     if (ended) err = -ECONNREFUSED;
+    if (c->refusal) unsend(c);
+    counter_add(&redis_counters(p)->commands, c->n_sent);
     for (struct list *l = c->waiting.next; l != &c->waiting; l = l->next)
         redis_refuse_entry(p, container_of(l, struct redis_entry, link), err);
-    if (!c->doomed && !p->stopping)
-        redis_pool_failed(p, err, ended ? "it has ended the connection" : strerror(-err));
+    if (!c->doomed && !p->stopping) say_why(c, err, ended);
     return err;
 }
 
@@ -58,18 +80,18 @@ void redis_conn_close(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
     torc_redis_counters *n = redis_counters(p);
-    bool opened = c->state == REDIS_OPEN;
+    int not_sent = c->opened ? err : fail_to_open(c, err);
     c->state = REDIS_CLOSED;
     list_unlink(&c->all);
     list_unlink(&c->link);
-    if (!opened) err = fail_to_open(c, err);
-    if (opened) counter_set(&n->connections, n->connections - 1);
+    if (c->opened) counter_set(&n->connections, n->connections - 1);
     counter_add(&n->lost, c->n_sent);
     fail_entries(&c->sent, err);
-    fail_entries(&c->waiting, err);
-    if (c->sub) redis_sub_lost(c->sub, err);
+    fail_entries(&c->waiting, not_sent);
+    if (c->sub) redis_sub_lost(c->sub, not_sent);
     redis_own_closing(c);
     drop_socket(c);
+    redis_reply_free(c->refusal);
     redis_pool_schedule(p);
     free(c);
 }
@@ -109,12 +131,12 @@ static bool append(struct redis_conn *c, const char *bytes, size_t len)
 
 void redis_conn_give(struct redis_conn *c, struct redis_entry *e)
 {
-    if (c->state != REDIS_OPEN) {
+    if (c->state != REDIS_READY) {
         list_push(&c->waiting, &e->link);
         return;
     }
     e->sent = true;
-    counter_add(&redis_counters(c->pool)->commands, 1);
+    if (c->opened) counter_add(&redis_counters(c->pool)->commands, 1);
     list_push(&c->sent, &e->link);
     c->n_sent++;
     if (!append(c, e->bytes, e->len)) c->doomed = true;
@@ -140,20 +162,29 @@ static bool send_greeting(struct redis_conn *c)
     else if (o->password)
         fine &= greet(c, 2, (const char *[]){"AUTH", o->password});
     if (o->database) fine &= greet(c, 2, (const char *[]){"SELECT", database});
-    if (c->slot) fine &= greet(c, 2, (const char *[]){"CLIENT", "ID"});
+    if (c->own) fine &= greet(c, 2, (const char *[]){"CLIENT", "ID"});
     c->state = REDIS_GREETING;
-    return fine && flush(c);
+    return fine;
 }
 
+/* The server has let it in. What was sent before it said so counts now. */
 static void opened(struct redis_conn *c)
 {
     torc_redis_counters *n = redis_counters(c->pool);
-    c->state = REDIS_OPEN;
+    c->opened = true;
     counter_add(&n->connects, 1);
     counter_set(&n->connections, n->connections + 1);
-    torc_source_alarm(c->source, UINT64_MAX);
+    counter_add(&n->commands, c->n_sent);
     redis_pool_connected(c->pool);
+}
+
+/* Nothing is due before the commands. */
+static void ready(struct redis_conn *c)
+{
     struct list waiting;
+    c->state = REDIS_READY;
+    torc_source_alarm(c->source, UINT64_MAX);
+    redis_pool_schedule(c->pool);
     list_move(&c->waiting, &waiting);
     for (struct list *l; (l = list_pop(&waiting));)
         redis_conn_give(c, container_of(l, struct redis_entry, link));
@@ -163,26 +194,24 @@ static void opened(struct redis_conn *c)
     }
 }
 
-/* What it quotes may be the password, as where it does not know AUTH. */
-static void warn_of(struct redis_conn *c, const torc_redis_reply *r)
+/* Why the connection does not open; returns what to close it with. */
+static int refused(struct redis_conn *c, torc_redis_reply *r, int err)
 {
-    torc_host_warn(c->pool->host, TORC_HOST_ABSENT, "redis at %s: %.*s", c->pool->r->o.address,
-                   (int)strcspn(r->text, "\"'`"), r->text);
+    c->refusal = r;
+    return err;
 }
 
 /* 0, or the error to close with. */
 static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
 {
-    int err = 0;
-    bool is_id = c->slot && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
-    if (r->type == TORC_REDIS_INTEGER)
-        c->id = r->integer;
-    else if (r->type == TORC_REDIS_ERROR && !is_id)
-        err = -EACCES;
-    if (err) warn_of(c, r);
+    bool is_id = c->own && c->n_greeting == 1; /* CLIENT ID is the last, and not needed */
+    if (r->type == TORC_REDIS_ERROR && !is_id) return refused(c, r, -EACCES);
+    if (r->type == TORC_REDIS_INTEGER) c->id = r->integer;
     redis_reply_free(r);
-    if (!err && --c->n_greeting == 0) opened(c);
-    return err;
+    if (--c->n_greeting > 0) return 0;
+    opened(c);
+    ready(c);
+    return 0;
 }
 
 /* ---- not let in ---- */
@@ -191,25 +220,9 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
  * of them, and hangs up. */
 static bool is_unasked(const struct redis_conn *c, const torc_redis_reply *r)
 {
-    if (c->answered || r->type != TORC_REDIS_ERROR) return false;
+    if (c->opened || r->type != TORC_REDIS_ERROR) return false;
     return strncmp(r->text, "ERR max number of clients", 25) == 0 ||
            (strncmp(r->text, "DENIED ", 7) == 0 && strstr(r->text, "protected mode"));
-}
-
-/* So the connection did not open, and what was sent on it is as if it waited still. */
-static int take_refusal(struct redis_conn *c, torc_redis_reply *r)
-{
-    torc_redis_counters *n = redis_counters(c->pool);
-    if (c->state == REDIS_OPEN) counter_set(&n->connections, n->connections - 1);
-    c->state = REDIS_GREETING;
-    c->n_sent = 0;
-    for (struct list *l; (l = list_pop(&c->sent));) {
-        container_of(l, struct redis_entry, link)->sent = false;
-        list_push(&c->waiting, l);
-    }
-    warn_of(c, r);
-    redis_reply_free(r);
-    return -ECONNREFUSED;
 }
 
 /* ---- reading ---- */
@@ -223,9 +236,9 @@ static void answer(struct redis_entry *e, torc_redis_reply *r)
 
 static int take_reply(struct redis_conn *c, torc_redis_reply *r)
 {
-    if (is_unasked(c, r)) return take_refusal(c, r);
-    c->answered = true;
+    if (is_unasked(c, r)) return refused(c, r, -ECONNREFUSED);
     if (c->state == REDIS_GREETING) return take_greeting(c, r);
+    if (!c->opened) opened(c);
     struct list *l = list_pop(&c->sent);
     if (l) {
         struct redis_entry *e = container_of(l, struct redis_entry, link);
@@ -252,6 +265,7 @@ static int take_replies(struct redis_conn *c)
     }
 }
 
+/* 1 if something came, 0 if there is nothing, or the error to close with. */
 static int receive(struct redis_conn *c)
 {
     for (int i = 0; i < READS; i++) {
@@ -263,35 +277,23 @@ static int receive(struct redis_conn *c)
         redis_reader_came(&c->reader, (size_t)n);
         int err = take_replies(c);
         if (err) return err;
-        if (n < READ_SIZE || (c->sub && !redis_sub_reads(c->sub))) break;
+        if (c->sub && !redis_sub_reads(c->sub)) return 0;
+        if (n < READ_SIZE) break;
     }
-    return 0;
+    return 1;
+}
+
+/* Sends what there is. Where the server has hung up, what it answered before that counts still.
+ * 0 or the error to close with. */
+static int send_all(struct redis_conn *c)
+{
+    int err = 1;
+    if (flush(c)) return 0;
+    while (err > 0) err = receive(c);
+    return err < 0 ? err : -ECONNABORTED;
 }
 
 /* ---- connecting ---- */
-
-/* A socket that is connected, or will be. Negative errno. */
-static int connect_to(const struct torc_host_addr *to)
-{
-    const struct sockaddr *addr = (const struct sockaddr *)to->addr;
-    int one = 1, idle = 30, interval = 10, count = 3, ms = (idle + count * interval) * 1000;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -errno;
-    if (addr->sa_family != AF_UNIX) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        /* A server whose machine is gone is noticed while nothing is asked, too. */
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-        /* And while bytes are not acknowledged, when nothing is probed. */
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    }
-    if (connect(fd, addr, to->len) == 0 || errno == EINPROGRESS) return fd;
-    int err = errno;
-    close(fd);
-    return error_of(err);
-}
 
 static void on_ready(void *arg, int events);
 static void on_task(void *arg);
@@ -312,8 +314,13 @@ static redisContext *wrap(int fd)
     return h;
 }
 
+static uint64_t connect_ns(const struct redis_conn *c)
+{
+    return (uint64_t)c->pool->r->o.connect_timeout * 1000000;
+}
+
 /* In place of the one before, if any. */
-static int use_socket(struct redis_conn *c, int fd)
+static int use_socket(struct redis_conn *c, int fd, bool queue_full)
 {
     struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
     redisContext *hiredis = source ? wrap(fd) : NULL;
@@ -326,8 +333,10 @@ static int use_socket(struct redis_conn *c, int fd)
     c->fd = fd;
     c->source = source;
     c->hiredis = hiredis;
-    torc_source_alarm(c->source, (uint64_t)c->pool->r->o.connect_timeout * 1000000);
-    redis_conn_watch(c);
+    c->queue_full = queue_full;
+    c->connect_by = torc_host_now(c->pool->host) + connect_ns(c);
+    torc_source_alarm(c->source, queue_full ? QUEUE_PAUSE : connect_ns(c));
+    if (!queue_full) redis_conn_watch(c);
     return 0;
 }
 
@@ -335,13 +344,28 @@ static int use_socket(struct redis_conn *c, int fd)
  * the one before failed with. 0, or why there is none. */
 static int connect_next(struct redis_conn *c, int err)
 {
-    struct redis_pool *p = c->pool;
-    while (c->n_tried < p->n_addrs) {
-        int fd = connect_to(&p->addr[c->n_tried++]);
-        if (fd >= 0) return use_socket(c, fd);
-        err = fd;
+    while (c->n_tried < c->n_addrs) {
+        const struct torc_host_addr *to = &c->addr[c->n_tried++];
+        int fd = redis_socket_new(to);
+        err = fd < 0 ? fd : redis_socket_connect(fd, to);
+        if (err == 0 || err == -EAGAIN) return use_socket(c, fd, err != 0);
+        if (fd >= 0) close(fd);
     }
     return err;
+}
+
+/* Tries a Unix socket once more. */
+static int connect_again(struct redis_conn *c)
+{
+    uint64_t now = torc_host_now(c->pool->host);
+    int err = redis_socket_connect(c->fd, &c->addr[c->n_tried - 1]);
+    bool late = now >= c->connect_by;
+    if (err == -EAGAIN && late) err = -ETIMEDOUT;
+    if (err && err != -EAGAIN) return connect_next(c, err);
+    c->queue_full = err != 0;
+    torc_source_alarm(c->source, err ? QUEUE_PAUSE : late ? 0 : c->connect_by - now);
+    if (!err) redis_conn_watch(c);
+    return 0;
 }
 
 /* ---- callbacks ---- */
@@ -353,7 +377,7 @@ static int finish_connect(struct redis_conn *c)
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) err = errno;
     if (err) return connect_next(c, -err);
     if (!send_greeting(c)) return -ECONNABORTED;
-    if (c->n_greeting == 0) opened(c);
+    if (c->n_greeting == 0) ready(c);
     return 0;
 }
 
@@ -367,26 +391,28 @@ static void on_ready(void *arg, int events)
         err = finish_connect(c);
     else if (events & (POLLIN | POLLERR | POLLHUP))
         err = receive(c);
-    if (!err && c->doomed) err = -ECONNABORTED;
-    if (!err && c->state != REDIS_CONNECTING && !flush(c)) err = -ECONNABORTED;
-    if (err) redis_conn_close(c, err);
+    if (err >= 0 && c->doomed) err = -ECONNABORTED;
+    if (err >= 0 && c->state != REDIS_CONNECTING) err = send_all(c);
+    if (err < 0) redis_conn_close(c, err);
 }
 
 static void on_task(void *arg)
 {
     struct redis_conn *c = arg;
-    if (c->doomed || (c->state == REDIS_OPEN && !flush(c))) redis_conn_close(c, -ECONNABORTED);
+    int err = c->doomed ? -ECONNABORTED : 0;
+    if (!err && c->state == REDIS_READY) err = send_all(c);
+    if (err) redis_conn_close(c, err);
 }
 
 static void on_alarm(void *arg)
 {
     struct redis_conn *c = arg;
     int err = -ETIMEDOUT;
-    if (c->state == REDIS_OPEN) {
+    if (c->state == REDIS_READY) {
         redis_own_alarm(c);
         return;
     }
-    if (c->state == REDIS_CONNECTING) err = connect_next(c, err);
+    if (c->state == REDIS_CONNECTING) err = c->queue_full ? connect_again(c) : connect_next(c, err);
     if (err) redis_conn_close(c, err);
 }
 
@@ -398,10 +424,12 @@ struct redis_conn *redis_conn_start(struct redis_pool *p, bool own, struct torc_
     struct redis_conn *c = calloc(1, sizeof *c);
     *err = -ENOMEM;
     if (c) {
-        *c = (struct redis_conn){.pool = p, .fd = -1, .slot = own, .sub = sub};
+        *c = (struct redis_conn){
+            .pool = p, .fd = -1, .own = own, .slot = own, .sub = sub, .n_addrs = p->n_addrs};
         list_init(&c->link);
         list_init(&c->waiting);
         list_init(&c->sent);
+        memcpy(c->addr, p->addr, sizeof c->addr);
         *err = connect_next(c, -ECONNREFUSED);
     }
     if (*err) {

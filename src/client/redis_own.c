@@ -91,7 +91,10 @@ void redis_own_release(struct redis_conn *c)
     if (c->state == REDIS_CLOSED) return;
     c->finished = c->slot = false;
     if (p->n_idle < REDIS_IDLE) {
-        list_push_front(&p->idle, &c->link);
+        if (c->state == REDIS_READY)
+            list_push_front(&p->idle, &c->link);
+        else
+            list_push(&p->idle, &c->link); /* the last to be taken */
         c->idle = true;
         p->n_idle++;
     } else {

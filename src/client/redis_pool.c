@@ -67,13 +67,13 @@ static int down(const struct redis_pool *p)
 
 /* ---- shared connections ---- */
 
-/* The open one with the fewest commands; NULL if there is none. */
+/* The ready one with the fewest commands; NULL if there is none. */
 static struct redis_conn *least_loaded(struct redis_pool *p)
 {
     struct redis_conn *best = NULL;
     for (struct list *l = p->shared.next; l != &p->shared; l = l->next) {
         struct redis_conn *c = container_of(l, struct redis_conn, link);
-        if (c->state == REDIS_OPEN && !c->doomed && (!best || c->n_sent < best->n_sent)) best = c;
+        if (c->state == REDIS_READY && !c->doomed && (!best || c->n_sent < best->n_sent)) best = c;
     }
     return best;
 }

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +179,28 @@ static void on_patience(torc_req *rq, void *arg)
     torc_reply(rq, 200, "text/plain", (torc_slice){out, strlen(out)});
 }
 
+/* A connection to Redis, or -1. */
+static int redis_socket(void)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_in peer;
+        socklen_t len = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0) continue;
+        if (peer.sin_family == AF_INET && ntohs(peer.sin_port) == redis_port) return fd;
+    }
+    return -1;
+}
+
+/* ?w=: has the core do nothing else until Redis has ended a connection, and then asks on that. */
+static void on_late(torc_req *rq, void *arg)
+{
+    struct pollfd p = {.fd = redis_socket()};
+    if (p.fd < 0) abort();
+    fprintf(stderr, "holds the core\n");
+    while (poll(&p, 1, -1) < 0) continue; /* POLLHUP is always looked for */
+    on_run(rq, arg);
+}
+
 /* ---- many ---- */
 
 static int echo(torc_req *rq, void *arg)
@@ -253,6 +277,32 @@ int __wrap_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *o
     return __real_torc_host_find(rq, address, out);
 }
 
+/* ---- the clock ---- */
+
+struct torc_host;
+uint64_t __real_torc_host_now(const struct torc_host *h); /* NOLINT */
+uint64_t __wrap_torc_host_now(const struct torc_host *h); /* NOLINT */
+
+static atomic_bool stands;
+static atomic_ullong ahead;
+
+/* ?ms=: the pool's clock stands still from now on, so much further than it stood. */
+static void on_clock(torc_req *rq, void *arg)
+{
+    (void)arg;
+    ahead += number(rq, "ms", 0) * 1000000ull;
+    stands = true;
+    torc_replyf(rq, 200, "set");
+}
+
+uint64_t __wrap_torc_host_now(const struct torc_host *h) /* NOLINT */
+{
+    static uint64_t first;
+    if (!stands) return __real_torc_host_now(h);
+    if (!first) first = __real_torc_host_now(h);
+    return first + ahead;
+}
+
 /* ---- the server ---- */
 
 static int serve(torc_server *s, int argc, char **argv)
@@ -263,7 +313,7 @@ static int serve(torc_server *s, int argc, char **argv)
     } routes[] = {
         {"/run", on_run},           {"/format", on_format},       {"/zeros", on_zeros},
         {"/many", on_many},         {"/subscribe", on_subscribe}, {"/hold", on_hold},
-        {"/patience", on_patience},
+        {"/patience", on_patience}, {"/clock", on_clock},         {"/late", on_late},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

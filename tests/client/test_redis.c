@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void expect(struct client *c, const char *method_path, const char *body)
@@ -203,6 +204,7 @@ static void test_password(void **state)
     redis_rig_run(&wrong, "/run?w=GET&w=k", "!EACCES");
     redis_rig_run(&wrong, "/subscribe?c=c", "!EACCES");
     assert_non_null(strstr(server_log(&wrong.server), "WRONGPASS"));
+    assert_null(strstr(server_log(&wrong.server), "Permission denied"));
     redis_rig_stop(&wrong);
     redis_rig_stop(&r);
 }
@@ -389,32 +391,58 @@ static void serve_once(int listener, const char *answer)
     close(fd);
 }
 
-static void answered(int listener, struct redis_rig *r, const char *path,
-                     const char *const *answers, const char *body)
+/* Likewise, behind a SELECT. */
+static void serve_greeted(int listener, const char *answer)
+{
+    char bytes[256];
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    assert_true(tcp_try_send(fd, "+OK\r\n", 5));
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    if (*answer) assert_true(tcp_try_send(fd, answer, strlen(answer)));
+    close(fd);
+}
+
+static void answered_by(void serve(int listener, const char *answer), int listener,
+                        struct redis_rig *r, const char *path, const char *const *answers,
+                        const char *body)
 {
     struct client c;
     struct reply reply = {0};
     client_open(&c, &r->server);
     client_ask(&c, "GET", path, "");
-    for (; *answers; answers++) serve_once(listener, *answers);
+    for (; *answers; answers++) serve(listener, *answers);
     client_reply(&c, "GET", &reply);
     assert_string_equal(reply.body, body);
     reply_free(&reply);
     client_close(&c);
 }
 
+static void answered(int listener, struct redis_rig *r, const char *path,
+                     const char *const *answers, const char *body)
+{
+    answered_by(serve_once, listener, r, path, answers, body);
+}
+
+/* The first command of a pool. */
+static void answered_first(const char *path, const char *answer, const char *body)
+{
+    struct redis_rig r;
+    int fd = listen_somewhere(&r);
+    answered(fd, &r, path, (const char *const[]){answer, NULL}, body);
+    close(fd);
+    redis_rig_stop(&r);
+}
+
 static void test_what_was_sent_is_not_repeated(void **state)
 {
     (void)state;
-    struct redis_rig r;
-    int fd = listen_somewhere(&r);
-    answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){"", NULL}, "!ECONNABORTED");
-    answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r", NULL}, "!ECONNABORTED");
-    answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r\n", NULL}, ":1");
-    answered(fd, &r, "/run?w=BLPOP&w=k&w=0", (const char *const[]){":5\r\n", NULL},
-             "!ECONNABORTED"); /* sent once the connection's id is known */
-    close(fd);
-    redis_rig_stop(&r);
+    answered_first("/run?w=INCR&w=k", "", "!ECONNABORTED");
+    answered_first("/run?w=INCR&w=k", ":1\r", "!ECONNABORTED");
+    answered_first("/run?w=INCR&w=k", ":1\r\n", ":1");
+    /* Sent once the connection's id is known. */
+    answered_first("/run?w=BLPOP&w=k&w=0", ":5\r\n", "!ECONNABORTED");
 }
 
 /* The connection ends before it is open: whoever waits for it is told so once, and not that the
@@ -444,7 +472,6 @@ static void test_connections_that_do_not_open(void **state)
         struct redis_rig r;
         char line[128];
         bool command = strncmp(cases[i].path, "/run", 4) == 0;
-        bool sent = command && !*cases[i].redis && !strstr(cases[i].path, "BLPOP");
         int fd = listen_with(&r, cases[i].redis);
         answered(fd, &r, cases[i].path, (const char *const[]){cases[i].answer, NULL},
                  "!ECONNREFUSED");
@@ -452,7 +479,9 @@ static void test_connections_that_do_not_open(void **state)
         server_await_log(&r.server, line);
         assert_true(stats_number(&r.server, "program.redis_connect_failures_total") == 1);
         assert_true(stats_number(&r.server, "program.redis_refused_total") == command);
-        assert_true(stats_number(&r.server, "program.redis_commands_total") == sent);
+        assert_true(stats_number(&r.server, "program.redis_commands_total") == 0);
+        assert_true(stats_number(&r.server, "program.redis_connects_total") == 0);
+        assert_null(strstr(server_log(&r.server), "refused\n")); /* one reason is enough */
         assert_true(stats_number(&r.server, "program.redis_lost_total") == 0);
         assert_true(stats_number(&r.server, "program.redis_connections") == 0);
         close(fd);
@@ -460,16 +489,60 @@ static void test_connections_that_do_not_open(void **state)
     }
 }
 
+/* While the server takes connections and ends each before it answers, the pauses between them grow;
+ * what was sent on one may have taken effect, unless the server says that it has not let it in. */
+static void test_failures_in_a_row(void **state)
+{
+    static const struct {
+        const char *answer, *body;
+        bool sent;
+    } cases[] = {{"-ERR max number of clients reached\r\n", "!ECONNREFUSED", false},
+                 {"", "!ECONNABORTED", true}};
+    static const unsigned pauses[] = {100, 200, 400, 800, 1600, 2000, 2000};
+    enum { PAUSES = sizeof pauses / sizeof *pauses };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct redis_rig r;
+        char path[32];
+        int fd = listen_somewhere(&r);
+        const char *const answers[] = {cases[i].answer, NULL};
+        redis_rig_run(&r, "/clock", "set");
+        for (size_t k = 0; k < PAUSES; k++) {
+            answered(fd, &r, "/run?w=INCR&w=k", answers, cases[i].body);
+            snprintf(path, sizeof path, "/clock?ms=%u", pauses[k] - 1);
+            redis_rig_run(&r, path, "set");
+            redis_rig_run(&r, "/run?w=INCR&w=k", "!ECONNREFUSED"); /* without an attempt */
+            redis_rig_run(&r, "/clock?ms=1", "set");
+        }
+        assert_true(stats_number(&r.server, "program.redis_connect_failures_total") == PAUSES);
+        assert_true(stats_number(&r.server, "program.redis_connects_total") == 0);
+        answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":1\r\n", NULL}, ":1");
+        double sent = cases[i].sent ? PAUSES : 0;
+        assert_true(stats_number(&r.server, "program.redis_connects_total") == 1);
+        assert_true(stats_number(&r.server, "program.redis_commands_total") == sent + 1);
+        assert_true(stats_number(&r.server, "program.redis_lost_total") == sent);
+        assert_true(stats_number(&r.server, "program.redis_refused_total") == 2 * PAUSES - sent);
+        /* The next failure is the first of its row. */
+        answered(fd, &r, "/run?w=INCR&w=k", answers, cases[i].body);
+        redis_rig_run(&r, "/clock?ms=100", "set");
+        answered(fd, &r, "/run?w=INCR&w=k", (const char *const[]){":2\r\n", NULL}, ":2");
+        close(fd);
+        redis_rig_stop(&r);
+    }
+}
+
+/* On connections that have opened. */
 static void test_what_may_be_is_repeated(void **state)
 {
     (void)state;
     struct redis_rig r;
-    int fd = listen_somewhere(&r);
-    answered(fd, &r, "/run?repeat=1&w=GET&w=k", (const char *const[]){"", "+a\r\n", NULL}, "+a");
-    answered(fd, &r, "/run?repeat=1&w=GET&w=k", (const char *const[]){"", "", "+b\r\n", NULL},
-             "+b");
-    answered(fd, &r, "/run?repeat=1&w=GET&w=k", (const char *const[]){"", "", "", NULL},
-             "!ECONNABORTED");
+    int fd = listen_with(&r, "- 1");
+    answered_by(serve_greeted, fd, &r, "/run?repeat=1&w=GET&w=k",
+                (const char *const[]){"", "+a\r\n", NULL}, "+a");
+    answered_by(serve_greeted, fd, &r, "/run?repeat=1&w=GET&w=k",
+                (const char *const[]){"", "", "+b\r\n", NULL}, "+b");
+    answered_by(serve_greeted, fd, &r, "/run?repeat=1&w=GET&w=k",
+                (const char *const[]){"", "", "", NULL}, "!ECONNABORTED");
     close(fd);
     redis_rig_stop(&r);
 }
@@ -483,12 +556,14 @@ static void test_deadline_before_another_try(void **state)
     struct client c, holder;
     struct reply reply = {0};
     char bytes[256];
-    int listener = listen_somewhere(&r);
+    int listener = listen_with(&r, "- 1");
     client_open(&c, &r.server);
     client_open(&holder, &r.server);
     client_ask(&c, "GET", "/run?ms=1000&repeat=1&w=GET&w=k", "");
     int fd = accept(listener, NULL, NULL);
     assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    assert_true(tcp_try_send(fd, "+OK\r\n", 5));
     assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
     client_ask(&holder, "GET", "/hold?ms=1300", "");
     server_await_log(&r.server, "holds the core\n");
@@ -504,19 +579,120 @@ static void test_deadline_before_another_try(void **state)
     redis_rig_stop(&r);
 }
 
-static void test_no_redis(void **state)
+/* A Unix socket at that path; the connections that its queue takes are made. */
+static int listen_full(const char *path, size_t *queued)
+{
+    const struct timeval patience = {.tv_sec = SERVER_SECONDS};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    for (*queued = 0;; ++*queued) {
+        int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        int err = connect(client, (struct sockaddr *)&a, sizeof a) < 0 ? errno : 0;
+        close(client);
+        if (err) {
+            assert_int_equal(err, EAGAIN);
+            return fd;
+        }
+    }
+}
+
+/* Its queue has room again, or does not before connect_timeout. */
+static void test_unix_socket_that_is_full(void **state)
+{
+    static const char *const options[] = {"- 0 1 1 4 60000", "- 0 1 1 4 50"};
+    (void)state;
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct redis_rig r = {0};
+        struct client c;
+        char dir[] = "/tmp/torc-redis.XXXXXX", path[64], address[80];
+        size_t queued;
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof path, "%s/socket", dir);
+        snprintf(address, sizeof address, "unix:%s", path);
+        int listener = listen_full(path, &queued);
+        redis_rig_start_server(&r, address, options[i], (const char *const[]){NULL});
+        redis_rig_begin(&r, &c, "/run?w=INCR&w=k");
+        server_await_log(&r.server, "runs INCR\n");
+        redis_rig_run(&r, "/hold", "held"); /* and it has tried */
+        for (; i == 0 && queued > 0; queued--) close(accept(listener, NULL, NULL));
+        if (i == 0) serve_once(listener, ":1\r\n");
+        redis_rig_answer(&c, i == 0 ? ":1" : "!ETIMEDOUT");
+        close(listener);
+        unlink(path);
+        rmdir(dir);
+        redis_rig_stop(&r);
+    }
+}
+
+/* The client of a command that blocks leaves while its connection opens, which then serves the
+ * next: or a deadline that is shorter than that would open one in vain again and again. */
+static void test_connection_of_one_who_left(void **state)
 {
     (void)state;
     struct redis_rig r;
-    int fd = listen_somewhere(&r);
-    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"HTTP/1.1 400 Bad\r\n\r\n", NULL},
-             "!EPROTO");
-    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"#t\r\n", NULL}, "!EPROTO");
-    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n+unasked\r\n", NULL}, "+a");
-    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"*2\r\n$1\r\na\r\n", NULL},
-             "!ECONNABORTED");
+    struct client first, second;
+    char bytes[256];
+    int listener = listen_with(&r, "- 0 1 1"); /* one of each kind */
+    redis_rig_begin(&r, &first, "/run?w=BLPOP&w=k&w=0");
+    int fd = accept(listener, NULL, NULL);
+    assert_true(fd >= 0);
+    assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+    client_reset(&first);
+    server_await_log(&r.server, "ended with ECONNRESET\n");
+    redis_rig_begin(&r, &second, "/run?w=BLPOP&w=k&w=0");
+    assert_true(tcp_try_send(fd, ":5\r\n", 4));
+    ssize_t n = tcp_try_receive(fd, bytes, sizeof bytes);
+    assert_true(n > 0 && memmem(bytes, (size_t)n, "BLPOP", 5));
+    assert_true(tcp_try_send(fd, "*-1\r\n", 5));
+    redis_rig_answer(&second, "nil");
+    assert_true(stats_number(&r.server, "program.redis_connects_total") == 1);
     close(fd);
+    close(listener);
     redis_rig_stop(&r);
+}
+
+/* A command is sent on a connection that the server has ended: what it answered, or said, before
+ * that is not lost. */
+static void test_replies_before_a_write_that_fails(void **state)
+{
+    static const struct {
+        const char *answer, *first, *late;
+    } cases[] = {
+        {":1\r\n", ":1", "!ECONNABORTED"},
+        {"-ERR max number of clients reached\r\n", "!ECONNREFUSED", "!ECONNREFUSED"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct redis_rig r;
+        struct client first, late;
+        char bytes[256];
+        int listener = listen_somewhere(&r);
+        redis_rig_begin(&r, &first, "/run?w=INCR&w=k");
+        int fd = accept(listener, NULL, NULL);
+        assert_true(fd >= 0);
+        assert_true(tcp_try_receive(fd, bytes, sizeof bytes) > 0);
+        redis_rig_begin(&r, &late, "/late?w=INCR&w=k");
+        server_await_log(&r.server, "holds the core\n");
+        assert_true(tcp_try_send(fd, cases[i].answer, strlen(cases[i].answer)));
+        tcp_reset(fd);
+        redis_rig_answer(&first, cases[i].first);
+        redis_rig_answer(&late, cases[i].late);
+        close(listener);
+        redis_rig_stop(&r);
+    }
+}
+
+static void test_no_redis(void **state)
+{
+    (void)state;
+    answered_first("/run?w=GET&w=k", "HTTP/1.1 400 Bad\r\n\r\n", "!EPROTO");
+    answered_first("/run?w=GET&w=k", "#t\r\n", "!EPROTO");
+    answered_first("/run?w=GET&w=k", "+a\r\n+unasked\r\n", "+a");
+    answered_first("/run?w=GET&w=k", "*2\r\n$1\r\na\r\n", "!ECONNABORTED");
 }
 
 /* A server that knows no AUTH tells what it got, which is not passed on. */
@@ -541,15 +717,16 @@ static void test_announced_only(void **state)
     struct redis_rig r;
     struct client c;
     struct reply reply = {0};
-    int fd = listen_somewhere(&r);
+    int fd = listen_with(&r, "- 1");
     client_open(&c, &r.server);
     client_ask(&c, "GET", "/run?w=GET&w=k", "");
-    serve_once(fd, "*10000000\r\n");
+    serve_greeted(fd, "*10000000\r\n");
     client_reply(&c, "GET", &reply);
     assert_int_equal(reply.body[0], '!');
     reply_free(&reply);
     client_close(&c);
-    answered(fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n", NULL}, "+a");
+    answered_by(serve_greeted, fd, &r, "/run?w=GET&w=k", (const char *const[]){"+a\r\n", NULL},
+                "+a");
     close(fd);
     redis_rig_stop(&r);
 }
@@ -575,8 +752,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_name),
         cmocka_unit_test(test_what_was_sent_is_not_repeated),
         cmocka_unit_test(test_connections_that_do_not_open),
+        cmocka_unit_test(test_failures_in_a_row),
         cmocka_unit_test(test_what_may_be_is_repeated),
         cmocka_unit_test(test_deadline_before_another_try),
+        cmocka_unit_test(test_unix_socket_that_is_full),
+        cmocka_unit_test(test_connection_of_one_who_left),
+        cmocka_unit_test(test_replies_before_a_write_that_fails),
         cmocka_unit_test(test_no_redis),
         cmocka_unit_test(test_announced_only),
         cmocka_unit_test(test_password_is_not_told),
