@@ -191,9 +191,9 @@ void h1_retime(struct conn *c, const struct http_limits *from, const struct http
 uint64_t h1_waiting_since(const struct conn *c)
 {
     const struct h1_exchange *x = c->exchange;
-    bool reads = x && x->reader;
+    uint64_t timeout = timeout_of(c, c->ctx->limits);
     if (c->read_deadline == WHEEL_NEVER || (x && x->state == H1_QUEUED)) return WHEEL_NEVER;
-    if (c->ctx->draining && !reads) return WHEEL_NEVER;
-    uint64_t since = reads ? x->wait_began : c->read_deadline - timeout_of(c, c->ctx->limits);
+    if (c->ctx->draining && !(x && x->reader)) return WHEEL_NEVER;
+    uint64_t since = x && x->reader ? x->wait_began : c->read_deadline - timeout;
     return x && drips(x, since) ? x->rq.arrived : since;
 }

@@ -284,7 +284,7 @@ static bool drain_answers_all(const char *max, int sent)
     server_signal(&s, SIGTERM);
     sleep_ms(200);
     for (int i = 0; i < N; i++)
-        client_try_send(&c[i], FIRST + sent, sizeof FIRST - 1 - (size_t)sent);
+        client_try_send(&c[i], &FIRST[sent], sizeof FIRST - 1 - (size_t)sent);
     for (int i = 0; i < N; i++) {
         answered +=
             client_try_reply(&c[i], "GET", &r) && r.closes && (r.status == 200 || r.status == 503);
