@@ -342,25 +342,25 @@ static void a_peer_that_closes_while_a_call_sends_fails_it(void **state)
     rig_close(r);
 }
 
-enum { AGAIN = 40 };
+enum { FILES = 40 };
 
-static void send_again(struct io *io, struct io_op *op, int res, bool more)
+static void send_another(struct io *io, struct io_op *op, int res, bool more)
 {
     struct endpoint *e = container_of(op, struct endpoint, send.op);
     (void)io, (void)more;
     assert_int_equal(res, 1000);
-    if (++e->send_result.count < AGAIN) start(e, file, 0, 1000);
+    if (++e->send_result.count < FILES) start(e, file, 0, 1000);
 }
 
 /* As for sends from memory, a_chain_of_sends_leaves_others_the_turn. */
 static void a_chain_of_files_leaves_others_the_turn(void **state)
 {
-    unsigned most = rig_is("threads") ? AGAIN : 2;
+    unsigned most = rig_is("threads") ? FILES : 2;
     (void)state;
     struct rig *r = rig_open(NULL);
     struct endpoint e;
     endpoint_open(r, &e);
-    e.send.op.fn = send_again;
+    e.send.op.fn = send_another;
     start(&e, file, 0, 1000);
     rig_guard(r);
     for (unsigned before = 0; io_busy(&e.send.op);) {
@@ -369,7 +369,7 @@ static void a_chain_of_files_leaves_others_the_turn(void **state)
         before = e.send_result.count;
     }
     rig_unguard(r);
-    assert_int_equal(e.send_result.count, AGAIN);
+    assert_int_equal(e.send_result.count, FILES);
     endpoint_close(&e);
     rig_close(r);
 }
