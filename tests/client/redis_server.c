@@ -44,6 +44,7 @@ static const char *name_of(int err)
         {-ECANCELED, "ECANCELED"},
         {-EBUSY, "EBUSY"},
         {-EMSGSIZE, "EMSGSIZE"},
+        {-ENOMEM, "ENOMEM"},
         {0, "a reply"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -277,6 +278,26 @@ int __wrap_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *o
     return __real_torc_host_find(rq, address, out);
 }
 
+/* ---- memory ---- */
+
+void *__real_realloc(void *p, size_t n); /* NOLINT */
+void *__wrap_realloc(void *p, size_t n); /* NOLINT */
+
+static atomic_size_t most;
+
+/* ?most=: the pool's buffers grow to so many bytes; 0: to any number. */
+static void on_memory(torc_req *rq, void *arg)
+{
+    (void)arg;
+    most = number(rq, "most", 0);
+    torc_replyf(rq, 200, "set");
+}
+
+void *__wrap_realloc(void *p, size_t n) /* NOLINT */
+{
+    return most && n > most ? NULL : __real_realloc(p, n);
+}
+
 /* ---- the clock ---- */
 
 struct torc_host;
@@ -313,7 +334,8 @@ static int serve(torc_server *s, int argc, char **argv)
     } routes[] = {
         {"/run", on_run},           {"/format", on_format},       {"/zeros", on_zeros},
         {"/many", on_many},         {"/subscribe", on_subscribe}, {"/hold", on_hold},
-        {"/patience", on_patience}, {"/clock", on_clock},         {"/late", on_late},
+        {"/patience", on_patience}, {"/memory", on_memory},       {"/clock", on_clock},
+        {"/late", on_late},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;
