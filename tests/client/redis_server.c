@@ -236,7 +236,6 @@ static void on_subscribe(torc_req *rq, void *arg)
 {
     torc_slice names[WORDS_MAX], channel, message;
     torc_redis_sub *sub;
-    char line[4096];
     (void)arg;
     size_t n = gather(rq, "c", names);
     int err = n ? torc_redis_subscribe(rq, redis, n, names, &sub)
@@ -250,11 +249,17 @@ static void on_subscribe(torc_req *rq, void *arg)
     for (unsigned left = number(rq, "n", 1); left > 0;) {
         err = torc_redis_next(rq, sub, &channel, &message);
         if (err < 0) break;
-        int len = err ? snprintf(line, sizeof line, "resubscribed\n")
-                      : snprintf(line, sizeof line, "%.*s: %.*s\n", (int)channel.len, channel.ptr,
-                                 (int)message.len, message.ptr);
+        if (err) {
+            torc_write(rq, "resubscribed\n", 13);
+            continue;
+        }
+        char *line = NULL; /* in one write, so that it is one chunk */
+        int len = asprintf(&line, "%.*s: %.*s\n", (int)channel.len, channel.ptr, (int)message.len,
+                           message.ptr);
+        if (len < 0) abort();
         torc_write(rq, line, (size_t)len);
-        if (!err) left--;
+        free(line);
+        left--;
     }
     fprintf(stderr, "subscription ended with %s\n", err < 0 ? name_of(err) : "all");
     if (number(rq, "close", 0)) torc_redis_unsubscribe(sub);
