@@ -2,10 +2,11 @@
 /* Inside of libtorc-redis. An entry is a command on its way to its reply; a connection gets entries
  * from its pool, or is taken by one command that blocks, or by one subscription.
  *
- * hiredis writes commands and buffers output. Its asynchronous API is not used: it frees each reply
- * when a callback returns, while a fiber wants to keep it. Nor is its reader, for what
- * redis_reader.c says. The socket is connected here, as hiredis would look up names, which blocks;
- * the fiber of a command does that before. */
+ * hiredis puts commands in the form in which they are sent. Its asynchronous API is not used: it
+ * frees each reply when a callback returns, while a fiber wants to keep it. Nor is its reader, for
+ * what redis_reader.c says, nor its output buffer, which crashes when out of memory. The socket is
+ * connected here, as hiredis would look up names, which blocks; the fiber of a command does that
+ * before. */
 
 #include "base/assert.h"
 #include "base/counter.h"
@@ -125,6 +126,28 @@ struct redis_entry {
 struct redis_pool;
 void redis_put_back(struct redis_pool *p, enum redis_back back, torc_redis_reply *reply);
 
+/* ---- writing ---- */
+
+/* All zeros at first. */
+struct redis_out {
+    char *bytes; /* those from `begin` to `end` are to be sent */
+    size_t size, begin, end;
+};
+
+/* False if out of memory: nothing is added. */
+bool redis_out_add(struct redis_out *o, const char *bytes, size_t n);
+
+/* Sends what the kernel takes; false if the connection is broken. */
+bool redis_out_send(struct redis_out *o, int fd);
+
+static inline bool redis_out_is_empty(const struct redis_out *o)
+{
+    return o->begin == o->end;
+}
+
+/* Frees all that it has; it is as at first. */
+void redis_out_clear(struct redis_out *o);
+
 /* ---- sockets ---- */
 
 /* One for that address, or negative errno. */
@@ -148,7 +171,7 @@ struct redis_conn {
     struct list all;  /* in pool->conns */
     struct redis_pool *pool;
     struct torc_source *source;
-    redisContext *hiredis;
+    struct redis_out out;
     struct redis_reader reader;
     int fd;
     enum redis_state state;
@@ -156,7 +179,6 @@ struct redis_conn {
     unsigned n_addrs, n_tried;
     bool queue_full;           /* the Unix socket takes no more connections for now */
     uint64_t connect_by;       /* when it is to be connected */
-    bool unsent;               /* hiredis has bytes that the kernel did not take */
     bool opened;               /* the server has let it in: its first reply was no refusal */
     bool doomed;               /* its task closes it */
     bool own;                  /* for commands that block, one at a time */
@@ -276,7 +298,9 @@ void redis_pool_schedule(struct redis_pool *p);
 
 /* ---- subscriptions ---- */
 
-void redis_sub_opened(struct torc_redis_sub *s);
+/* Has the command that subscribes sent; false if out of memory. */
+bool redis_sub_ask(const struct torc_redis_sub *s, struct redis_out *out);
+
 void redis_sub_push(struct torc_redis_sub *s, torc_redis_reply *reply);
 void redis_sub_lost(struct torc_redis_sub *s, int err);
 

@@ -31,10 +31,17 @@ static void fail_entries(struct list *entries, int err)
     }
 }
 
+/* They wait though the connection is ready. */
+static void fail_without_memory(struct redis_conn *c)
+{
+    if (c->state == REDIS_READY) fail_entries(&c->waiting, -ENOMEM);
+}
+
 static void drop_socket(struct redis_conn *c)
 {
     if (c->source) torc_source_free(c->source); /* which what fails may still have set */
-    if (c->hiredis) redisFree(c->hiredis);
+    if (c->fd >= 0) close(c->fd);
+    redis_out_clear(&c->out);
     redis_reader_clear(&c->reader);
 }
 
@@ -80,6 +87,7 @@ void redis_conn_close(struct redis_conn *c, int err)
 {
     struct redis_pool *p = c->pool;
     torc_redis_counters *n = redis_counters(p);
+    fail_without_memory(c);
     int not_sent = c->opened ? err : fail_to_open(c, err);
     c->state = REDIS_CLOSED;
     list_unlink(&c->all);
@@ -107,9 +115,7 @@ void redis_conn_doom(struct redis_conn *c)
 /* Also where the kernel takes no more for now: `ready` goes on. */
 static bool flush(struct redis_conn *c)
 {
-    int done = 0;
-    if (redisBufferWrite(c->hiredis, &done) != REDIS_OK) return false;
-    c->unsent = !done;
+    if (!redis_out_send(&c->out, c->fd)) return false;
     redis_conn_watch(c);
     return true;
 }
@@ -117,29 +123,24 @@ static bool flush(struct redis_conn *c)
 void redis_conn_watch(struct redis_conn *c)
 {
     bool reads = !c->sub || redis_sub_reads(c->sub);
-    bool writes = c->state == REDIS_CONNECTING || c->unsent;
+    bool writes = c->state == REDIS_CONNECTING || !redis_out_is_empty(&c->out);
     if (c->state == REDIS_CLOSED) return;
     if (c->state == REDIS_CONNECTING) reads = false;
     /* With nothing to wait for, only an error of the socket. */
     torc_source_watch(c->source, c->fd, (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)));
 }
 
-static bool append(struct redis_conn *c, const char *bytes, size_t len)
-{
-    return redisAppendFormattedCommand(c->hiredis, bytes, len) == REDIS_OK;
-}
-
 void redis_conn_give(struct redis_conn *c, struct redis_entry *e)
 {
-    if (c->state != REDIS_READY) {
+    if (c->state != REDIS_READY || !redis_out_add(&c->out, e->bytes, e->len)) {
         list_push(&c->waiting, &e->link);
+        torc_source_schedule(c->source);
         return;
     }
     e->sent = true;
     if (c->opened) counter_add(&redis_counters(c->pool)->commands, 1);
     list_push(&c->sent, &e->link);
     c->n_sent++;
-    if (!append(c, e->bytes, e->len)) c->doomed = true;
     torc_source_schedule(c->source);
 }
 
@@ -147,8 +148,12 @@ void redis_conn_give(struct redis_conn *c, struct redis_entry *e)
 
 static bool greet(struct redis_conn *c, int n, const char **words)
 {
+    char *bytes = NULL;
+    int len = (int)redisFormatCommandArgv(&bytes, n, words, NULL);
+    bool fine = len >= 0 && redis_out_add(&c->out, bytes, (size_t)len);
+    redisFreeCommand(bytes);
     c->n_greeting++;
-    return redisAppendCommandArgv(c->hiredis, n, words, NULL) == REDIS_OK;
+    return fine;
 }
 
 static bool send_greeting(struct redis_conn *c)
@@ -178,8 +183,8 @@ static void opened(struct redis_conn *c)
     redis_pool_connected(c->pool);
 }
 
-/* Nothing is due before the commands. */
-static void ready(struct redis_conn *c)
+/* Nothing is due before the commands. 0 or -ENOMEM. */
+static int ready(struct redis_conn *c)
 {
     struct list waiting;
     c->state = REDIS_READY;
@@ -188,10 +193,9 @@ static void ready(struct redis_conn *c)
     list_move(&c->waiting, &waiting);
     for (struct list *l; (l = list_pop(&waiting));)
         redis_conn_give(c, container_of(l, struct redis_entry, link));
-    if (c->sub) {
-        redis_sub_opened(c->sub);
-        torc_source_schedule(c->source);
-    }
+    if (c->sub && !redis_sub_ask(c->sub, &c->out)) return -ENOMEM;
+    torc_source_schedule(c->source);
+    return 0;
 }
 
 /* Why the connection does not open; returns what to close it with. */
@@ -210,8 +214,7 @@ static int take_greeting(struct redis_conn *c, torc_redis_reply *r)
     redis_reply_free(r);
     if (--c->n_greeting > 0) return 0;
     opened(c);
-    ready(c);
-    return 0;
+    return ready(c);
 }
 
 /* ---- not let in ---- */
@@ -288,6 +291,7 @@ static int receive(struct redis_conn *c)
 static int send_all(struct redis_conn *c)
 {
     int err = 1;
+    fail_without_memory(c);
     if (flush(c)) return 0;
     while (err > 0) err = receive(c);
     return err < 0 ? err : -ECONNABORTED;
@@ -301,19 +305,6 @@ static void on_alarm(void *arg);
 
 static const struct torc_source_ops ops = {.ready = on_ready, .alarm = on_alarm, .task = on_task};
 
-static redisContext *wrap(int fd)
-{
-    redisContext *h = redisConnectFd(fd);
-    if (h && h->err) {
-        h->fd = -1; /* the caller's still */
-        redisFree(h);
-        return NULL;
-    }
-    if (!h) return NULL;
-    h->flags &= ~REDIS_BLOCK; /* which redisConnectFd assumes, before 1.1 */
-    return h;
-}
-
 static uint64_t connect_ns(const struct redis_conn *c)
 {
     return (uint64_t)c->pool->r->o.connect_timeout * 1000000;
@@ -323,16 +314,13 @@ static uint64_t connect_ns(const struct redis_conn *c)
 static int use_socket(struct redis_conn *c, int fd, bool queue_full)
 {
     struct torc_source *source = torc_source_new(c->pool->host, &ops, c);
-    redisContext *hiredis = source ? wrap(fd) : NULL;
-    if (!hiredis) {
-        if (source) torc_source_free(source);
+    if (!source) {
         close(fd);
         return -ENOMEM;
     }
     drop_socket(c);
     c->fd = fd;
     c->source = source;
-    c->hiredis = hiredis;
     c->queue_full = queue_full;
     c->connect_by = torc_host_now(c->pool->host) + connect_ns(c);
     torc_source_alarm(c->source, queue_full ? QUEUE_PAUSE : connect_ns(c));
@@ -376,9 +364,8 @@ static int finish_connect(struct redis_conn *c)
     socklen_t len = sizeof err;
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0) err = errno;
     if (err) return connect_next(c, -err);
-    if (!send_greeting(c)) return -ECONNABORTED;
-    if (c->n_greeting == 0) ready(c);
-    return 0;
+    if (!send_greeting(c)) return -ENOMEM;
+    return c->n_greeting == 0 ? ready(c) : 0;
 }
 
 static void on_ready(void *arg, int events)

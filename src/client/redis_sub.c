@@ -37,10 +37,9 @@ static void wake(struct torc_redis_sub *s)
     s->wait = NULL;
 }
 
-void redis_sub_opened(struct torc_redis_sub *s)
+bool redis_sub_ask(const struct torc_redis_sub *s, struct redis_out *out)
 {
-    if (redisAppendFormattedCommand(s->conn->hiredis, s->bytes, s->len) != REDIS_OK)
-        redis_conn_doom(s->conn);
+    return redis_out_add(out, s->bytes, s->len);
 }
 
 bool redis_sub_reads(const struct torc_redis_sub *s)

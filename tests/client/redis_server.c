@@ -44,6 +44,7 @@ static const char *name_of(int err)
         {-ECANCELED, "ECANCELED"},
         {-EBUSY, "EBUSY"},
         {-EMSGSIZE, "EMSGSIZE"},
+        {-ENOMEM, "ENOMEM"},
         {0, "a reply"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -235,7 +236,6 @@ static void on_subscribe(torc_req *rq, void *arg)
 {
     torc_slice names[WORDS_MAX], channel, message;
     torc_redis_sub *sub;
-    char line[4096];
     (void)arg;
     size_t n = gather(rq, "c", names);
     int err = n ? torc_redis_subscribe(rq, redis, n, names, &sub)
@@ -249,11 +249,17 @@ static void on_subscribe(torc_req *rq, void *arg)
     for (unsigned left = number(rq, "n", 1); left > 0;) {
         err = torc_redis_next(rq, sub, &channel, &message);
         if (err < 0) break;
-        int len = err ? snprintf(line, sizeof line, "resubscribed\n")
-                      : snprintf(line, sizeof line, "%.*s: %.*s\n", (int)channel.len, channel.ptr,
-                                 (int)message.len, message.ptr);
+        if (err) {
+            torc_write(rq, "resubscribed\n", 13);
+            continue;
+        }
+        char *line = NULL; /* in one write, so that it is one chunk */
+        int len = asprintf(&line, "%.*s: %.*s\n", (int)channel.len, channel.ptr, (int)message.len,
+                           message.ptr);
+        if (len < 0) abort();
         torc_write(rq, line, (size_t)len);
-        if (!err) left--;
+        free(line);
+        left--;
     }
     fprintf(stderr, "subscription ended with %s\n", err < 0 ? name_of(err) : "all");
     if (number(rq, "close", 0)) torc_redis_unsubscribe(sub);
@@ -275,6 +281,26 @@ int __wrap_torc_host_find(torc_req *rq, const char *to, struct torc_host_addr *o
     if (!fgets(address, sizeof address, f)) abort();
     fclose(f);
     return __real_torc_host_find(rq, address, out);
+}
+
+/* ---- memory ---- */
+
+void *__real_realloc(void *p, size_t n); /* NOLINT */
+void *__wrap_realloc(void *p, size_t n); /* NOLINT */
+
+static atomic_size_t most;
+
+/* ?most=: the pool's buffers grow to so many bytes; 0: to any number. */
+static void on_memory(torc_req *rq, void *arg)
+{
+    (void)arg;
+    most = number(rq, "most", 0);
+    torc_replyf(rq, 200, "set");
+}
+
+void *__wrap_realloc(void *p, size_t n) /* NOLINT */
+{
+    return most && n > most ? NULL : __real_realloc(p, n);
 }
 
 /* ---- the clock ---- */
@@ -313,7 +339,8 @@ static int serve(torc_server *s, int argc, char **argv)
     } routes[] = {
         {"/run", on_run},           {"/format", on_format},       {"/zeros", on_zeros},
         {"/many", on_many},         {"/subscribe", on_subscribe}, {"/hold", on_hold},
-        {"/patience", on_patience}, {"/clock", on_clock},         {"/late", on_late},
+        {"/patience", on_patience}, {"/memory", on_memory},       {"/clock", on_clock},
+        {"/late", on_late},
     };
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (torc_route(s, "GET", routes[i].path, routes[i].fn, NULL) < 0) return 1;

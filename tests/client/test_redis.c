@@ -180,6 +180,36 @@ static void test_large_commands(void **state)
     redis_rig_stop(&r);
 }
 
+/* One for which there is none is not sent, and the others on its connection do not suffer; nor does
+ * a connection open without. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "- 1");
+    redis_rig_run(&r, "/clock", "set");
+    redis_rig_run(&r, "/memory?most=1", "set");
+    redis_rig_run(&r, "/run?w=PING", "!ENOMEM");
+    redis_rig_run(&r, "/clock?ms=100", "set");
+    redis_rig_run(&r, "/subscribe?c=c", "!ENOMEM");
+    redis_rig_run(&r, "/clock?ms=200", "set");
+    redis_rig_run(&r, "/memory?most=1000000", "set");
+    redis_rig_run(&r, "/run?w=PING", "+PONG");
+    kill(r.pid, SIGSTOP);
+    redis_rig_begin(&r, &c, "/run?w=INCR&w=n");
+    server_await_log(&r.server, "runs INCR\n");
+    redis_rig_run(&r, "/zeros?n=8388608", "ENOMEM");
+    kill(r.pid, SIGCONT);
+    redis_rig_answer(&c, ":1");
+    redis_rig_run(&r, "/run?w=EXISTS&w=big", ":0");
+    redis_rig_run(&r, "/memory", "set");
+    redis_rig_run(&r, "/zeros?n=8388608", "a reply");
+    assert_true(stats_number(&r.server, "program.redis_connects_total") == 1);
+    assert_true(stats_number(&r.server, "program.redis_lost_total") == 0);
+    redis_rig_stop(&r);
+}
+
 static void test_commands_share_connections(void **state)
 {
     (void)state;
@@ -740,6 +770,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_large_replies),
         cmocka_unit_test(test_deep_replies),
         cmocka_unit_test(test_large_commands),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_commands_share_connections),
         cmocka_unit_test(test_password),
         cmocka_unit_test(test_slow),

@@ -57,6 +57,20 @@ static void test_pattern(void **state)
     redis_rig_stop(&r);
 }
 
+static void test_large_message(void **state)
+{
+    (void)state;
+    struct redis_rig r;
+    struct client c;
+    redis_rig_start(&r, "");
+    redis_rig_begin(&r, &c, "/subscribe?c=a&n=1");
+    await_text(&c, "subscribed\n");
+    redis_rig_ask(&r, "EVAL \"redis.call('PUBLISH','a',string.rep('x',10000)..'end')\" 0");
+    await_text(&c, "xxxend\n");
+    client_close(&c);
+    redis_rig_stop(&r);
+}
+
 static void test_restart_is_reported(void **state)
 {
     (void)state;
@@ -175,13 +189,10 @@ int main(int argc, char **argv)
 {
     redis_rig_choose(argc, argv);
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_across_cores),
-        cmocka_unit_test(test_pattern),
-        cmocka_unit_test(test_restart_is_reported),
-        cmocka_unit_test(test_move),
-        cmocka_unit_test(test_client_leaves),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_across_cores),  cmocka_unit_test(test_pattern),
+        cmocka_unit_test(test_large_message), cmocka_unit_test(test_restart_is_reported),
+        cmocka_unit_test(test_move),          cmocka_unit_test(test_client_leaves),
+        cmocka_unit_test(test_slow_reader),   cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
