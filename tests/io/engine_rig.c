@@ -291,6 +291,19 @@ void endpoint_await_shares(struct rig *r, struct endpoint *e)
     rig_unguard(r);
 }
 
+void endpoint_await_chain(struct rig *r, struct endpoint *e, unsigned n)
+{
+    unsigned most = rig_is("threads") ? n : 2;
+    rig_guard(r);
+    for (unsigned before = 0; io_busy(&e->send.op);) {
+        rig_turn(r, "all are sent", __FILE__, __LINE__);
+        assert_in_range(e->send_result.count - before, 0, most);
+        before = e->send_result.count;
+    }
+    rig_unguard(r);
+    assert_int_equal(e->send_result.count, n);
+}
+
 int endpoint_call(struct endpoint *e, enum io_kind kind)
 {
     unsigned count = e->call_result.count;

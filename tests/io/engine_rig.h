@@ -109,6 +109,11 @@ void endpoint_send(struct endpoint *e, const struct iovec *iov, uint32_t count);
 /* Runs until the send has ended, which goes on by two shares of a turn at most. */
 void endpoint_await_shares(struct rig *r, struct endpoint *e);
 
+/* Runs until `n` sends have ended, each begun by the completion of the one before. Who sends the
+ * next as soon as one has been sent gets no more of a turn than others: what was sent before it,
+ * and one. A turn of the engine threads is of one connection. */
+void endpoint_await_chain(struct rig *r, struct endpoint *e, unsigned n);
+
 int endpoint_call(struct endpoint *e, enum io_kind kind);
 
 /* Cancels operations in flight and closes both sides. */
